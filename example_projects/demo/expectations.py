@@ -1,0 +1,107 @@
+"""What each step has to show, as rows of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .burst import Burst
+from .server import Seen
+from .table import Row, faults
+
+
+def doctor_as_named(report: Mapping[str, Any], seen: Seen) -> Row:
+    kinds = _kinds(report)
+    return _row(
+        "ppg_connect doctor",
+        seen,
+        "both URLs are what their names say",
+        (kinds == ("transaction-pooler", "direct"), f"transaction-pooler and direct, not {kinds}"),
+        (not _errors(report), f"no error, but there is {_errors(report)}"),
+    )
+
+
+def doctor_finds_swap(report: Mapping[str, Any], seen: Seen) -> Row:
+    kinds = _kinds(report)
+    return _row(
+        "ppg_connect doctor",
+        seen,
+        "finds the swap, exit status 1",
+        (kinds == ("direct", "transaction-pooler"), f"direct and transaction-pooler, not {kinds}"),
+        ("swapped" in _errors(report), f"swapped is among the errors {_errors(report)}"),
+    )
+
+
+def migrate_direct(seen: Seen) -> Row:
+    return _row(
+        "migrate",
+        seen,
+        "straight to PostgreSQL",
+        (seen.counters.direct_logins > 0, "a login on PostgreSQL"),
+        (seen.counters.pooled_logins == 0, "no login on PgBouncer"),
+    )
+
+
+def migrate_through_pooler(seen: Seen) -> Row:
+    return _row(
+        "migrate",
+        seen,
+        "through the pooler, and no error says so",
+        (seen.counters.pooled_logins > 0, "a login on PgBouncer"),
+        (seen.counters.direct_logins == 0, "no login on PostgreSQL"),
+    )
+
+
+def burst_pooled(what: str, came: Burst, seen: Seen, *, stored: int, threads: int) -> Row:
+    """Args: `stored`, the rows that the burst left; `threads`, how many gunicorn may use."""
+    counters = seen.counters
+    return _row(
+        what,
+        seen,
+        f"{came.failed or 'none'} failed",
+        (came.failed == 0, "no failed request"),
+        (stored == came.signed > 0, f"{came.signed} entries stored, not {stored}"),
+        (counters.direct_logins == 0, "no login on PostgreSQL"),
+        (
+            counters.pooled_transactions >= came.requests,
+            f"a transaction through PgBouncer for each request, not {counters.pooled_transactions}",
+        ),
+        (
+            0 < seen.held < counters.pooled_logins <= threads,
+            f"fewer connections on PostgreSQL than logins on PgBouncer, at most {threads}",
+        ),
+    )
+
+
+def burst_direct(what: str, came: Burst, seen: Seen, *, limit: int, refused: bool) -> Row:
+    """Args: `refused`, whether PostgreSQL said that it has no connection left."""
+    counters = seen.counters
+    return _row(
+        what,
+        seen,
+        f"{came.failed} failed: too many connections",
+        (came.failed > 0 and refused, "failed requests, for want of a connection"),
+        (counters.pooled_logins == 0, "no login on PgBouncer"),
+        (counters.pooled_transactions == 0, "no transaction through PgBouncer"),
+        (seen.held == limit, f"all {limit} connections taken"),
+    )
+
+
+def _row(what: str, seen: Seen, outcome: str, *expectations: tuple[bool, str]) -> Row:
+    counters = seen.counters
+    return Row(
+        what,
+        counters.pooled_logins,
+        counters.direct_logins,
+        seen.held,
+        outcome,
+        faults(*expectations),
+    )
+
+
+def _kinds(report: Mapping[str, Any]) -> tuple[str, str]:
+    return report["pooled"]["kind"], report["direct"]["kind"]
+
+
+def _errors(report: Mapping[str, Any]) -> list[str]:
+    return [found["id"] for found in report["problems"] if found["severity"] == "error"]

@@ -1,0 +1,181 @@
+"""A copy of the example project that lives as long as the demo, and the commands run in it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from ppg_integrations import ConnectionPair, PPGError, names, resolve
+from ppg_integrations.providers.local.provider import servers_of
+from ppg_integrations.providers.local.servers import LocalServers
+
+CHECKOUT: Final = Path(__file__).resolve().parents[2]
+_EXAMPLE: Final = CHECKOUT / "example_projects" / "django_guestbook"
+_SECONDS: Final = 120  # the longest that one command may take
+_GRACE: Final = 10  # seconds that an interrupted command gets
+#: Variables that would lead the demo to another database, or the example to other settings ...
+_FOREIGN: Final = re.compile(
+    "|".join((*names.POOLED, *names.DIRECT, "(PG|PPG_|DJANGO_|GUNICORN_).*"))
+)
+#: ... but for those that say where the servers' programs are.
+_PROGRAMS: Final = re.compile("PPG_(PGBOUNCER|POSTGRES|LOCAL_).*")
+
+
+class StepError(Exception):
+    """A tool of the demo failed.
+
+    Args:
+        message: which one, and how.
+        log: where its output is, if it printed any.
+    """
+
+    def __init__(self, message: str, log: Path | None = None) -> None:
+        super().__init__(message)
+        self.log = log
+
+
+class Project:
+    """The copy.
+
+    Attributes:
+        folder: the project's folder, with its own ``.env`` and ``.ppg``.
+        logs: a folder with what each tool printed.
+    """
+
+    def __init__(self, folder: Path, logs: Path) -> None:
+        self.folder = folder
+        self.logs = logs
+        self._key = secrets.token_urlsafe(48)
+
+    @property
+    def servers(self) -> LocalServers:
+        return servers_of(self.folder)
+
+    def pair(self) -> ConnectionPair:
+        """What the file of the project says, whatever the environment does."""
+        return resolve(env_file=self.folder / ".env", environ={})
+
+    def environ(self, extra: Mapping[str, str]) -> dict[str, str]:
+        """The environment of a command: production settings, and no database but the file's."""
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if _PROGRAMS.fullmatch(name) or not _FOREIGN.fullmatch(name)
+        }
+        return {
+            **inherited,
+            "DEBUG": "0",
+            "SECRET_KEY": self._key,
+            "ALLOWED_HOSTS": "127.0.0.1",
+            "CSRF_TRUSTED_ORIGINS": "",
+            "PYTHONUNBUFFERED": "1",
+            **extra,
+        }
+
+    def manage(
+        self, *arguments: str, environ: Mapping[str, str] | None = None, status: int = 0
+    ) -> str:
+        """Runs ``manage.py``; returns what it printed on standard output.
+
+        Args:
+            environ: variables on top of :meth:`environ`.
+            status: the exit status that a good run has.
+
+        Raises:
+            StepError: it ended in another way.
+        """
+        what = f"manage.py {' '.join(arguments)}"
+        log = self.log("-".join(argument.strip("-") for argument in arguments))
+        with (
+            log.open("w") as errors,
+            subprocess.Popen(
+                [sys.executable, "manage.py", *arguments],
+                cwd=self.folder,
+                env=self.environ(environ or {}),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            ) as process,
+        ):
+            try:
+                printed = process.communicate(timeout=_SECONDS)[0]
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise StepError(f"{what} did not end within {_SECONDS} seconds", log) from None
+            except BaseException:
+                # Ctrl-C: a command that is starting servers has to be able to clear up.
+                process.send_signal(signal.SIGINT)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_GRACE)
+                process.kill()
+                raise
+            errors.write(printed)
+        if process.returncode != status:
+            raise StepError(f"{what} ended with status {process.returncode}, not {status}", log)
+        return printed
+
+    def doctor(
+        self, environ: Mapping[str, str] | None = None, *, status: int = 0
+    ) -> dict[str, Any]:
+        """What ``ppg_connect doctor --json`` found."""
+        text = self.manage("ppg_connect", "doctor", "--json", environ=environ, status=status)
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+    def log(self, name: str) -> Path:
+        """A new file for the output of a tool."""
+        number = len(list(self.logs.iterdir())) + 1
+        return self.logs / f"{number:02}-{name}.log"
+
+    def printed(self, name: str) -> str:
+        """Everything that the latest tool of this name printed."""
+        return max(self.logs.glob(f"*-{name}.log")).read_text(errors="replace")
+
+    def keep_logs(self) -> Path:
+        """Moves the logs to where they outlive the project."""
+        root = self.logs.parent
+        self.logs = self.logs.rename(root.with_name(f"{root.name}-logs"))
+        return self.logs
+
+    def redacted(self, text: str) -> str:
+        """The text without the passwords of the pair; the tools hide them already."""
+        with contextlib.suppress(PPGError):  # it may not have got as far as to have a pair
+            pair = self.pair()
+            for url in (pair.pooled, pair.require_direct()):
+                if url.password:
+                    text = text.replace(url.password.reveal(), "***")
+        return text
+
+
+@contextlib.contextmanager
+def temporary_project() -> Iterator[Project]:
+    """A copy of the example below the checkout's ignored ``.ppg``.
+
+    At the end its servers are stopped and everything is removed, but for logs that were kept.
+    """
+    place = CHECKOUT / ".ppg" / "demo"
+    place.mkdir(parents=True, exist_ok=True)
+    root = Path(tempfile.mkdtemp(prefix="run-", dir=place))
+    project = Project(root / _EXAMPLE.name, root / "logs")
+    try:
+        # An account that root drops to has to pass through, and sees nothing on its way.
+        root.chmod(0o711)
+        project.logs.mkdir(mode=0o700)
+        ignored = shutil.ignore_patterns(".env", ".ppg", ".venv", "__pycache__", ".pytest_cache")
+        shutil.copytree(_EXAMPLE, project.folder, ignore=ignored)
+        yield project
+    finally:
+        project.servers.erase()
+        shutil.rmtree(root)

@@ -1,0 +1,50 @@
+"""Pooled requests, direct migrations: two-URL PostgreSQL for Django and Flask.
+
+>>> from ppg_integrations import resolve
+>>> pair = resolve()            # doctest: +SKIP
+>>> pair.pooled, pair.direct    # doctest: +SKIP
+"""
+
+from .errors import (
+    AccelerateURLError,
+    ConfigurationError,
+    ConnectError,
+    DriverError,
+    EnvFileError,
+    LocalServerError,
+    MismatchedPairError,
+    MissingDirectURLError,
+    MissingURLError,
+    PPGError,
+    PPGWarning,
+    ProviderError,
+    SwappedEndpointsError,
+    URLError,
+)
+from .pair import ConnectionPair, Source
+from .resolve import resolve
+from .urls import HostPort, PostgresURL
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AccelerateURLError",
+    "ConfigurationError",
+    "ConnectError",
+    "ConnectionPair",
+    "DriverError",
+    "EnvFileError",
+    "HostPort",
+    "LocalServerError",
+    "MismatchedPairError",
+    "MissingDirectURLError",
+    "MissingURLError",
+    "PPGError",
+    "PPGWarning",
+    "PostgresURL",
+    "ProviderError",
+    "Source",
+    "SwappedEndpointsError",
+    "URLError",
+    "resolve",
+]

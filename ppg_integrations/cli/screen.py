@@ -1,0 +1,96 @@
+"""Where a verb's output goes: results to one stream, progress and errors to the other."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from typing import Any, Final, TextIO
+
+from ..errors import PPGError
+
+#: Seconds after which a step that is still going on is shown.
+PATIENCE: Final = 0.5
+
+_STYLES: Final = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "dim": "2"}
+
+
+class Screen:
+    """Standard output and standard error, coloured only on a terminal that wants it.
+
+    Progress is shown for a step that takes longer than half a second, on a terminal in one line
+    that the next one overwrites.
+    """
+
+    def __init__(self, out: TextIO, err: TextIO, *, color: bool | None = None) -> None:
+        self.out = out
+        self.err = err
+        self._color = color
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
+        self._shown = 0  # characters of the progress line on the terminal
+
+    @property
+    def terminal(self) -> bool:
+        """True where a person reads standard output."""
+        return self.out.isatty()
+
+    def style(self, name: str, text: str) -> str:
+        """The text in a colour, for standard output."""
+        color = self._color
+        if color is None:
+            color = self.terminal and "NO_COLOR" not in os.environ
+        return f"\x1b[{_STYLES[name]}m{text}\x1b[0m" if color else text
+
+    def line(self, text: str = "") -> None:
+        self.quiet()
+        print(text, file=self.out)
+
+    def json(self, document: dict[str, Any]) -> None:
+        """The one document of ``--json``."""
+        self.quiet()
+        print(json.dumps(document, indent=2), file=self.out)
+
+    def warning(self, text: str) -> None:
+        self.quiet()
+        print(f"warning: {text}", file=self.err)
+
+    def error(self, error: PPGError) -> None:
+        """What was wrong, and what to do next."""
+        self.quiet()
+        print(f"error: {error.message}", file=self.err)
+        if error.hint:
+            print(f"  {error.hint}", file=self.err)
+
+    def progress(self, message: str) -> None:
+        """Says what is being done, once it has been going on for :data:`PATIENCE` seconds."""
+        self.quiet()
+        self._timer = threading.Timer(PATIENCE, self._show, (message,))
+        self._timer.daemon = True
+        self._timer.start()
+
+    def quiet(self) -> None:
+        """Ends the progress line, before anything else is printed."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        with self._lock:
+            if self._shown:
+                self.err.write("\r" + " " * self._shown + "\r")
+                self.err.flush()
+                self._shown = 0
+
+    def _show(self, message: str) -> None:
+        with self._lock:
+            if self.err.isatty():
+                self.err.write(f"{message} ...")
+                self._shown = len(message) + 4
+            else:
+                self.err.write(f"{message} ...\n")
+            self.err.flush()
+
+
+def standard() -> Screen:
+    """The process's own streams."""
+    return Screen(sys.stdout, sys.stderr)

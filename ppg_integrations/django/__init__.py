@@ -1,0 +1,39 @@
+"""Django on two URLs: requests through the pooler, migrations straight to the server.
+
+In settings::
+
+    from ppg_integrations.django import databases
+
+    INSTALLED_APPS = ["ppg_integrations.django", ...]  # first, so that its commands win
+    DATABASES = databases(env_file=BASE_DIR / ".env")
+
+In a project's own code and commands::
+
+    from ppg_integrations.django import DirectCommand, direct_connection
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from .commands import DirectCommand
+    from .routing import direct_connection
+    from .settings import databases
+
+__all__ = ["DirectCommand", "databases", "direct_connection"]
+
+# Looked up on first use: settings import this package before Django can be used, and what they
+# need of it (databases) must cost no more than it has to.
+_HOMES: Final = {
+    "DirectCommand": "commands",
+    "databases": "settings",
+    "direct_connection": "routing",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -1,0 +1,19 @@
+"""The Django app. Its label is ``ppg``, which the ids of its system checks begin with."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class PPGConfig(AppConfig):
+    """Registers the system checks and routes the commands of other packages."""
+
+    name = "ppg_integrations.django"
+    label = "ppg"
+    verbose_name = "Pooled and direct PostgreSQL"
+
+    def ready(self) -> None:
+        from . import checks, commands
+
+        checks.register()
+        commands.route_optional()

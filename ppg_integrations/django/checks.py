@@ -1,0 +1,172 @@
+"""System checks: what the settings alone show to be wrong, and on demand what the servers show.
+
+Each id is stable and may be silenced. The settings checks run with every ``manage.py check``; they
+connect to nothing. ``manage.py check --database default --database direct`` (both aliases of a
+pair) also probes the two endpoints. ``migrate`` names its own alias only, so it neither waits for
+the probe nor is stopped by it.
+
+Hazards known to break behind a transaction pooler that settings do not show (temporary tables,
+``LISTEN``, session locks in a project's own SQL) are no checks: docs and the probe name them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from django.apps import apps
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage
+from django.db import connections
+
+from ppg_integrations import hosts, names
+
+from . import commands, routing, state
+from .findings import PROBLEMS, SESSION_APPS, TABLE
+from .settings import neon_routing
+
+TAG: Final = "ppg"
+
+
+_LEVELS: Final = {"E": checks.Error, "W": checks.Warning, "I": checks.Info}
+
+
+def register() -> None:
+    """Called once, by the app's ``ready()``."""
+    checks.register(check_settings, TAG)
+    checks.register(check_servers, checks.Tags.database)
+
+
+def check_settings(**_: Any) -> list[CheckMessage]:
+    """Everything that shows without a connection."""
+    found = [*_commands(), *_session_apps()]
+    for entry in state.registered():
+        found += _pair(entry)
+        if routing.still_ours(entry) and entry.pair is not None:
+            found += _pooled(entry)
+    return found
+
+
+def check_servers(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Probes each pair of which both aliases are asked about, outside any direct command."""
+    from ppg_integrations.doctor import diagnose
+
+    found: list[CheckMessage] = []
+    for entry in state.registered():
+        both = {entry.pooled_alias, entry.direct_alias} <= {*(databases or ())}
+        if both and entry.pair is not None and not routing.is_swapped(entry.pooled_alias):
+            found += [_probed(*problem) for problem in diagnose(entry.pair).problems]
+    return found
+
+
+def _probed(identity: str, severity: str, message: str, hint: str) -> CheckMessage:
+    letter = severity[0].upper()
+    return _LEVELS[letter](
+        message, hint=hint or None, id=f"ppg.{letter}{PROBLEMS.get(identity, 100)}"
+    )
+
+
+def _message(identity: str, **fields: Any) -> CheckMessage:
+    row = TABLE[identity]
+    level = _LEVELS[identity.removeprefix("ppg.")[0]]
+    return level(row.text.format(**fields), hint=row.hint.format(**fields), id=identity)
+
+
+def _commands() -> Iterator[CheckMessage]:
+    from django.core.management import get_commands
+
+    known = get_commands()
+    for command, app in known.items():
+        if (
+            command in commands.DIRECT_COMMANDS
+            and app != commands.APP
+            and _not_direct(app, command)
+        ):
+            yield _message("ppg.W002", command=command, app=app)
+    for name in commands.named_commands():
+        if name not in known:
+            yield _message("ppg.W011", command=name)
+
+
+def _not_direct(app: str, command: str) -> bool:
+    """An app before us may chain to the next one as we do; then its class is built on ours."""
+    return not issubclass(commands.command_class(app, command), commands.DirectCommand)
+
+
+def _session_apps() -> Iterator[CheckMessage]:
+    pooled = any(
+        entry.pair and not entry.pair.one_endpoint and not entry.forced
+        for entry in state.registered()
+    )
+    for app, (why, hint) in SESSION_APPS.items():
+        if pooled and apps.is_installed(app):
+            yield _message("ppg.W009", app=app, why=why, hint=hint)
+
+
+def _pair(entry: state.Registered) -> Iterator[CheckMessage]:
+    alias = entry.pooled_alias
+    settings_of = connections.settings.get(alias, {})
+    if settings_of.get("ENGINE") == state.UNCONFIGURED and entry.error is not None:
+        yield _message("ppg.E001", text=entry.error.message, hint=entry.error.hint)
+    if settings_of.get("TEST", {}).get("MIRROR") == entry.direct_alias:
+        yield _message("ppg.E004", alias=alias, mirror=entry.direct_alias)
+    if entry.direct_alias in connections.settings and not routing.still_ours(entry):
+        yield _message("ppg.W012", alias=alias, host=settings_of.get("HOST") or "another database")
+    pair = entry.pair
+    if pair is None:
+        return
+    for text in pair.warnings:
+        yield _message("ppg.W010", text=text, hint="`manage.py ppg_connect show` prints the pair.")
+    missing = entry.problem(entry.direct_alias)
+    if missing is not None:
+        yield _message("ppg.I001", text=missing.message, hint=missing.hint)
+    if entry.forced:
+        yield _message("ppg.I003", variable=names.FORCE_DIRECT, alias=alias)
+    elif pair.one_endpoint:
+        yield _message(
+            "ppg.I002",
+            alias=alias,
+            direct=entry.direct_alias,
+            host=pair.pooled.host or "the local socket",
+            variable=names.POOLED[0],
+        )
+
+
+def _pooled(entry: state.Registered) -> Iterator[CheckMessage]:
+    """Hazards of the pooled alias, and the two hosts against what their names say."""
+    alias = entry.pooled_alias
+    values = connections.settings[alias]
+    age = values["CONN_MAX_AGE"]
+    asgi = bool(getattr(settings, "ASGI_APPLICATION", None))
+    if age != 0 and asgi:
+        yield _message("ppg.W006", alias=alias, age=age)
+    if age != 0 and not values["CONN_HEALTH_CHECKS"]:
+        yield _message("ppg.W007", alias=alias, age=age)
+    yield from _hosts(entry)
+    if entry.forced or (entry.pair and entry.pair.one_endpoint):
+        return
+    options = values["OPTIONS"]
+    if not neon_routing(str(options.get("options") or "")):
+        yield _message("ppg.E002", alias=alias)
+    if options.get("assume_role"):
+        yield _message("ppg.E003", alias=alias)
+    if not values.get("DISABLE_SERVER_SIDE_CURSORS"):
+        yield _message("ppg.W001", alias=alias)
+    if options.get("pool") and not asgi:
+        yield _message("ppg.W005", alias=alias)
+    if options.get("prepare_threshold") is not None:
+        yield _message("ppg.W008", alias=alias, value=options["prepare_threshold"])
+
+
+def _hosts(entry: state.Registered) -> Iterable[CheckMessage]:
+    """The aliases as they are now; ``databases()`` itself would have put a swap right."""
+    for identity, alias, wrong, variable in (
+        ("ppg.W003", entry.direct_alias, "pooled", names.DIRECT[0]),
+        ("ppg.W004", entry.pooled_alias, "direct", names.POOLED[0]),
+    ):
+        values = connections.settings.get(alias, {})
+        host, port = str(values.get("HOST", "")), str(values.get("PORT") or 5432)
+        forced = entry.forced and alias == entry.pooled_alias
+        if port.isdigit() and hosts.classify(host, int(port)).kind == wrong and not forced:
+            yield _message(identity, alias=alias, host=host, variable=variable)

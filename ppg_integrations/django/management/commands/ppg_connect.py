@@ -1,0 +1,47 @@
+"""``manage.py ppg_connect [VERB]``: the verbs of ``ppg-connect``, on the project's own settings."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from ppg_integrations.cli import arguments, frontend
+from ppg_integrations.cli.screen import Screen
+from ppg_integrations.django import state
+from ppg_integrations.errors import PPGError
+
+
+class Command(BaseCommand):
+    help = "Generate, prove and use the pooled and the direct connection of the database."
+    # It is what mends a broken configuration, so nothing about that may stop it.
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        arguments.add_verbs(parser, required=False)
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        registered = state.current()
+        color = False if options["no_color"] else True if options["force_color"] else None
+        screen = Screen(_plain(self.stdout), _plain(self.stderr), color=color)
+        try:
+            status = frontend.perform(
+                options,
+                screen,
+                program="manage.py ppg_connect",
+                environ=os.environ,
+                env_file=registered.env_file if registered else None,
+                known_pair=registered.pair if registered else None,
+            )
+        except PPGError as error:
+            raise CommandError(str(error)) from error
+        if status:
+            # What was wrong has been printed, and a second message would spoil --json.
+            sys.exit(status)
+
+
+def _plain(stream: Any) -> Any:
+    """The stream inside Django's wrapper, which ends every write with a newline of its own."""
+    return getattr(stream, "_out", stream)

@@ -1,0 +1,295 @@
+"""``databases()``: the ``DATABASES`` setting for a pair of URLs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+from ppg_integrations import names
+from ppg_integrations.errors import ConfigurationError, MissingURLError, PPGError
+from ppg_integrations.pair import ConnectionPair
+from ppg_integrations.parameters import SECRET
+from ppg_integrations.resolve import DEFAULT_ENV_FILE, resolve
+from ppg_integrations.secret import MaskedStr
+from ppg_integrations.urls import PostgresURL
+
+from . import state
+from .serverless import platform
+
+#: How long requests keep a connection, in seconds. A pooler does not replace persistence: its login
+#: costs what the server's costs, so 0 gives up most of the throughput of small requests.
+MAX_AGE: Final = 60
+#: In seconds. Databases that scale to zero need up to ten to wake.
+CONNECT_TIMEOUT: Final = 10
+
+Options = Mapping[str, Any]
+
+
+def databases(
+    env_file: str | os.PathLike[str] | bool | None = None,
+    *,
+    aliases: Sequence[str] = ("default", "direct"),
+    pooled: str | PostgresURL | None = None,
+    direct: str | PostgresURL | None = None,
+    engine: str | None = None,
+    conn_max_age: float | None = None,
+    conn_health_checks: bool | None = None,
+    options: Options | None = None,
+    direct_options: Options | None = None,
+    test: Options | None = None,
+    serverless: bool | None = None,
+    allow_mismatch: Collection[str] = (),
+    environ: Mapping[str, str] | None = None,
+) -> dict[str, dict[str, Any]]:
+    """``DATABASES`` for one pair of URLs: ``{"default": <pooled>, "direct": <direct>}``.
+
+    With no URL anywhere the settings still import, for commands that need no database
+    (``collectstatic`` in an image build, ``ppg_connect create`` on the first day); whatever does
+    use the database then fails with the names of the variables to set.
+
+    Args:
+        env_file: a ``.env`` file to read after the environment; ``False`` for none. Where it is not
+            given: ``PPG_ENV_FILE``, else ``.env`` in the working folder.
+        aliases: the pooled and the direct one. Call again with others for a second database.
+        pooled, direct: the URLs, where they are neither in the environment nor in the file.
+        engine: any PostgreSQL ENGINE, of PostGIS or django-tenants say. Django's own by default.
+        conn_max_age: seconds for which requests keep a connection, ``math.inf`` for ever; 60 by
+            default, and 0 on serverless platforms or with Django's native pool.
+        conn_health_checks: of the pooled alias; on by default.
+        options: merged into OPTIONS of both aliases, dictionaries in it too. ``pool`` goes to the
+            pooled one only.
+        direct_options: merged into OPTIONS of the direct alias last.
+        test: TEST of the pooled alias. The direct one mirrors it.
+        serverless: whether processes may be frozen between requests; found out by default.
+        allow_mismatch: ``"user"``, ``"database"``, or both, where the two URLs differ in them on
+            purpose.
+        environ: read instead of ``os.environ``.
+
+    Raises:
+        django.core.exceptions.ImproperlyConfigured: a URL or an argument cannot be used, or the two
+            URLs belong to different databases; its cause is the error of this package.
+    """
+    try:
+        return _databases(
+            env_file,
+            _checked_aliases(aliases),
+            pooled,
+            direct,
+            os.environ if environ is None else environ,
+            allow_mismatch,
+            _Wishes(
+                engine,
+                conn_max_age,
+                conn_health_checks,
+                options or {},
+                direct_options or {},
+                test or {},
+                serverless,
+            ),
+        )
+    except PPGError as error:
+        from django.core.exceptions import ImproperlyConfigured
+
+        raise ImproperlyConfigured(str(error)) from error
+
+
+class _Wishes:
+    """The arguments that say how connections behave, not where they go."""
+
+    __slots__ = (
+        "direct_options",
+        "engine",
+        "health_checks",
+        "max_age",
+        "options",
+        "serverless",
+        "test",
+    )
+
+    def __init__(
+        self,
+        engine: str | None,
+        max_age: float | None,
+        health_checks: bool | None,
+        options: Options,
+        direct_options: Options,
+        test: Options,
+        serverless: bool | None,
+    ) -> None:
+        self.engine = engine
+        self.max_age = max_age
+        self.health_checks = health_checks
+        self.options = options
+        self.direct_options = direct_options
+        self.test = test
+        self.serverless = serverless
+
+    def pooled_max_age(self, environ: Mapping[str, str]) -> int | None:
+        """Django's CONN_MAX_AGE; its None means for ever."""
+        if self.options.get("pool"):
+            if self.max_age:
+                raise ConfigurationError(
+                    f"conn_max_age={self.max_age} and options={{'pool': ...}} exclude each other: "
+                    "Django's native pool keeps the connections itself",
+                    hint="Leave conn_max_age out, or take the native pool out of options.",
+                )
+            return 0
+        if self.max_age is not None:
+            return None if self.max_age == float("inf") else int(self.max_age)
+        serverless = self.serverless
+        if serverless is None:
+            serverless = platform(environ) is not None
+        return 0 if serverless else MAX_AGE
+
+
+def _databases(
+    env_file: str | os.PathLike[str] | bool | None,
+    aliases: tuple[str, str],
+    pooled: str | PostgresURL | None,
+    direct: str | PostgresURL | None,
+    environ: Mapping[str, str],
+    allow_mismatch: Collection[str],
+    wishes: _Wishes,
+) -> dict[str, dict[str, Any]]:
+    if wishes.test.get("MIRROR") == aliases[1]:
+        raise ConfigurationError(
+            f"test={{'MIRROR': {aliases[1]!r}}} makes a circle: {aliases[1]!r} mirrors "
+            f"{aliases[0]!r} already",
+            hint="Leave MIRROR out.",
+        )
+    forced = False
+    missing: PPGError | None = None
+    pair: ConnectionPair | None = None
+    try:
+        pair = resolve(
+            pooled, direct, env_file=env_file, environ=environ, allow_mismatch=allow_mismatch
+        )
+    except MissingURLError as error:
+        missing = error
+        if environ.get(names.TEST_PROVIDER):
+            # The test run gives both aliases the embedded servers, which needs a real ENGINE.
+            nowhere = PostgresURL.build(host="unconfigured.invalid", database="unconfigured")
+            first, second = _pooled(nowhere, wishes, environ), _direct(nowhere, wishes)
+        else:
+            first, second = _unconfigured(), _unconfigured()
+    else:
+        forced = names.truthy(environ.get(names.FORCE_DIRECT))
+        if forced:
+            first = _direct(pair.require_direct(), wishes)
+        else:
+            _refuse_session_state(pair, aliases[0], wishes)
+            first = _pooled(pair.pooled, wishes, environ)
+        second = _direct(pair.direct, wishes) if pair.direct else _unconfigured()
+    first["TEST"] = dict(wishes.test)
+    # For a test run that this package does not route (see routing.py for those that it does).
+    second["TEST"] = {"MIRROR": aliases[0]}
+    state.register(
+        state.Registered(
+            *aliases,
+            pair,
+            missing,
+            pair.env_file if pair else _env_path(env_file, environ),
+            first.get("HOST", ""),
+            first.get("PORT", ""),
+            first.get("NAME", ""),
+            forced,
+        )
+    )
+    return {aliases[0]: first, aliases[1]: second}
+
+
+def _pooled(url: PostgresURL, wishes: _Wishes, environ: Mapping[str, str]) -> dict[str, Any]:
+    entry = url.django(
+        engine=wishes.engine,
+        conn_max_age=wishes.pooled_max_age(environ),
+        conn_health_checks=True if wishes.health_checks is None else wishes.health_checks,
+        # A server-side cursor outside a transaction is lost with the server connection.
+        disable_server_side_cursors=True,
+    )
+    # prepare_threshold stays out: Django sets None itself on psycopg 3, and psycopg2 refuses it.
+    _set_options(entry, wishes.options)
+    return entry
+
+
+def _direct(url: PostgresURL, wishes: _Wishes) -> dict[str, Any]:
+    entry = url.django(engine=wishes.engine, conn_max_age=0, conn_health_checks=False)
+    options = {name: value for name, value in wishes.options.items() if name != "pool"}
+    _set_options(entry, options, wishes.direct_options)
+    return entry
+
+
+def _set_options(entry: dict[str, Any], *layers: Options) -> None:
+    merged: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT, **entry.get("OPTIONS", {})}
+    for layer in layers:
+        merged = _merged(merged, layer)
+    for name in SECRET & merged.keys():
+        merged[name] = MaskedStr(merged[name])
+    entry["OPTIONS"] = merged
+
+
+def _merged(base: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """A deep copy of both, as far as dictionaries go; a project may share one between aliases."""
+    merged = {
+        name: _merged(value, {}) if isinstance(value, Mapping) else value
+        for name, value in base.items()
+    }
+    for name, value in extra.items():
+        if isinstance(value, Mapping):
+            before = merged.get(name)
+            merged[name] = _merged(before if isinstance(before, Mapping) else {}, value)
+        else:
+            merged[name] = value
+    return merged
+
+
+def _unconfigured() -> dict[str, Any]:
+    return {"ENGINE": state.UNCONFIGURED}
+
+
+def _refuse_session_state(pair: ConnectionPair, alias: str, wishes: _Wishes) -> None:
+    if pair.one_endpoint:
+        return
+    startup = wishes.options.get("options") or pair.pooled.params.get("options") or ""
+    where = "options=" if wishes.options.get("options") else str(pair.pooled_source)
+    if not neon_routing(str(startup)):
+        raise ConfigurationError(
+            f"startup options on the pooled alias {alias!r} (from {where}): a transaction pooler "
+            "refuses them at connect",
+            hint="Give them to direct_options=, or set them for the role: "
+            "ALTER ROLE ... SET statement_timeout = ...",
+        )
+    if wishes.options.get("assume_role"):
+        raise ConfigurationError(
+            f"OPTIONS['assume_role'] on the pooled alias {alias!r}: SET ROLE through a transaction "
+            "pooler makes other clients run as that role, and this one as another",
+            hint="Connect as the role itself, or give assume_role to direct_options= only.",
+        )
+
+
+def neon_routing(startup: str) -> bool:
+    """Whether startup options hold nothing but what Neon's proxy takes out before it connects.
+
+    https://neon.com/docs/connect/connection-errors#the-endpoint-id-is-not-specified
+    """
+    return all(word.startswith(("endpoint=", "project=", "neon_")) for word in startup.split())
+
+
+def _checked_aliases(aliases: Sequence[str]) -> tuple[str, str]:
+    # A plain string is a sequence too: of its letters.
+    if isinstance(aliases, str) or len({*aliases}) != 2 or len(aliases) != 2 or not all(aliases):
+        raise ConfigurationError(
+            f"aliases={aliases!r}: two different names are needed, the pooled one first",
+            hint='Such as aliases=("default", "direct").',
+        )
+    return aliases[0], aliases[1]
+
+
+def _env_path(
+    env_file: str | os.PathLike[str] | bool | None, environ: Mapping[str, str]
+) -> str | None:
+    if env_file is False:
+        return None
+    if env_file is None or env_file is True:
+        env_file = environ.get(names.ENV_FILE) or DEFAULT_ENV_FILE
+    return os.path.abspath(env_file)

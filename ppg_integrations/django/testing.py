@@ -1,0 +1,140 @@
+"""Test runs: their databases are created, used and dropped through the direct endpoint.
+
+Through a pooler the run ends with "database is being accessed by other users", because the pooler
+keeps a server connection to what is to be dropped. ``manage.py test`` comes here by its command,
+pytest-django by :mod:`ppg_integrations.pytest_plugin`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from django.db import connections
+from django.db.backends.base.creation import TEST_DATABASE_PREFIX, BaseDatabaseCreation
+
+from ppg_integrations import hosts, names
+from ppg_integrations.errors import ConfigurationError
+from ppg_integrations.urls import PostgresURL
+
+from . import routing, state
+
+if TYPE_CHECKING:
+    from ppg_integrations.providers.local.servers import LocalServers
+
+_LOCAL_HINT = (
+    "Run the tests on the embedded PostgreSQL: set PPG_TEST_PROVIDER=local for the test command "
+    '(pip install "ppg-integrations[local]").'
+)
+
+
+@contextmanager
+def tests_on_direct() -> Iterator[None]:
+    """Runs a block with every pair on its direct endpoint, or on ``PPG_TEST_PROVIDER``'s.
+
+    A pair without a direct URL is let be until a test database is to be made for it: a run of tests
+    that need no database needs no URL.
+
+    Raises:
+        ConfigurationError: PPG_TEST_PROVIDER names something else than ``local``.
+        LocalServerError: the embedded servers did not start.
+    """
+    provider = os.environ.get(names.TEST_PROVIDER, "").strip()
+    if provider not in ("", "local"):
+        raise ConfigurationError(
+            f"{names.TEST_PROVIDER}={provider}: tests can run on your own database or on local",
+            hint=f"Set {names.TEST_PROVIDER}=local, or unset it.",
+        )
+    with ExitStack() as stack:
+        for entry in state.registered():
+            if not routing.still_ours(entry):
+                continue
+            if provider:
+                _route_to_local(entry, stack)
+            elif entry.problem(entry.direct_alias) is None:
+                stack.enter_context(routing.route(entry))
+            for alias in (entry.pooled_alias, entry.direct_alias):
+                if alias in connections.settings:
+                    stack.enter_context(_asked_first(entry, alias))
+        yield
+
+
+def _route_to_local(entry: state.Registered, stack: ExitStack) -> None:
+    from ppg_integrations.providers.local.servers import LocalServers
+
+    servers = LocalServers(os.path.join(_project(entry), ".ppg", "local"))
+    # The same database every time, or --keepdb would never find what it kept.
+    database = "tests" if entry.pooled_alias == "default" else f"tests_{entry.pooled_alias}"
+    generated = servers.generate("tests", database=database)
+    stack.callback(_drop_role, servers, generated.id)
+    parameters = _parameters(generated.direct)
+    for alias in (entry.pooled_alias, entry.direct_alias):
+        if alias in connections.settings:
+            stack.enter_context(routing.swapped(alias, parameters))
+
+
+def _drop_role(servers: LocalServers, role: str) -> None:
+    # What the tests made belongs to the group that the role acted as, so nothing hangs on it.
+    with servers.connect() as connection:
+        connection.execute(f'DROP ROLE IF EXISTS "{role}"')
+
+
+def _project(entry: state.Registered) -> str:
+    """The folder whose ``.ppg/`` holds the embedded servers: that of the ``.env`` file."""
+    return os.path.dirname(entry.env_file) if entry.env_file else os.getcwd()
+
+
+def _parameters(url: PostgresURL) -> dict[str, Any]:
+    settings: dict[str, Any] = {"OPTIONS": {}, **url.django()}
+    return {key: settings[key] for key in routing.KEYS}
+
+
+@contextmanager
+def _asked_first(entry: state.Registered, alias: str) -> Iterator[None]:
+    """Asks whether a test database can be made before the runner tries.
+
+    On the one instance that the runner will call, because nothing public runs between its decision
+    to make a database and ``CREATE DATABASE``, and its own answer to a refusal is ``sys.exit(2)``.
+    """
+    creation = connections[alias].creation
+    original = creation.create_test_db
+
+    def create_test_db(*args: Any, **kwargs: Any) -> Any:
+        problem = entry.problem(entry.direct_alias)
+        if problem is not None and not routing.is_swapped(entry.pooled_alias):
+            raise problem
+        # def create_test_db(self, verbosity=1, autoclobber=False, serialize=None, keepdb=False)
+        keepdb = kwargs.get("keepdb", args[3] if len(args) > 3 else False)
+        _check_may_create(creation, keepdb=bool(keepdb))
+        return original(*args, **kwargs)
+
+    creation.create_test_db = create_test_db  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del creation.create_test_db
+
+
+def _check_may_create(creation: BaseDatabaseCreation, *, keepdb: bool) -> None:
+    settings = creation.connection.settings_dict
+    info = hosts.classify(str(settings["HOST"]), int(settings["PORT"] or 5432))
+    name = settings["TEST"]["NAME"] or TEST_DATABASE_PREFIX + settings["NAME"]
+    if info.creates_databases or keepdb:
+        with creation._nodb_cursor() as cursor:  # type: ignore[attr-defined]  # noqa: SLF001
+            cursor.execute(
+                "SELECT rolcreatedb OR rolsuper, EXISTS ("
+                "SELECT FROM pg_catalog.pg_database WHERE datname = %s"
+                ") FROM pg_catalog.pg_roles WHERE rolname = current_user",
+                [name],
+            )
+            allowed, exists = cursor.fetchone()
+        if (allowed and info.creates_databases) or (keepdb and exists):
+            return
+        reason = f"the role {settings['USER']!r} may not create databases on {settings['HOST']}"
+    else:
+        reason = f"no role may create databases on {settings['HOST']}"
+    raise ConfigurationError(
+        f"{reason}, so there is no way to make the test database {name!r}", hint=_LOCAL_HINT
+    )

@@ -1,0 +1,1 @@
+"""ENGINE of an alias without a URL: settings can be imported, and using it says what to do."""

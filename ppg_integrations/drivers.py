@@ -1,0 +1,153 @@
+"""Connects with whichever driver is installed, within a total time limit.
+
+For this package's own questions to a server (the probe, the embedded provider). Applications keep
+their framework's connections.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from .connection import Connection
+from .errors import ConnectError, DriverError
+from .failures import condense, explain, redact
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from .urls import PostgresURL
+
+__all__ = ["Connection", "connect", "driver"]
+
+#: libpq takes anything less for 2
+_LEAST_CONNECT_TIMEOUT: Final = 2
+
+
+def driver() -> ModuleType:
+    """``psycopg`` (3) where it can be imported, else ``psycopg2``: Django's own order.
+
+    Raises:
+        DriverError: neither can be.
+    """
+    reasons = []
+    for name in ("psycopg", "psycopg2"):
+        try:
+            return import_module(name)
+        except ImportError as error:  # noqa: PERF203 - psycopg without its libpq raises it too
+            reasons.append(f"{name}: {error}".splitlines()[0])
+    raise DriverError(
+        f"no PostgreSQL driver can be imported ({'; '.join(reasons)})",
+        hint='pip install "ppg-integrations[psycopg]"',
+    )
+
+
+class _Attempt(threading.Thread):
+    """One connect in a thread of its own.
+
+    libpq's time limit is per host and address and leaves out name resolution, so only waiting from
+    outside keeps a total. An attempt that is given up ends by libpq's limit and closes what it got.
+    """
+
+    def __init__(self, module: ModuleType, url: PostgresURL, options: dict[str, object]) -> None:
+        super().__init__(name="ppg-connect", daemon=True)
+        self._module = module
+        self._url = url
+        self._options = options
+        self._lock = threading.Lock()
+        self._given_up = False
+        self.raw: Any = None
+        self.text = ""
+        self.crash: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            raw = self._module.connect(**{**self._url.libpq(), **self._options})
+        except self._module.Error as error:
+            # The text alone: the error's frames hold the password.
+            self.text = redact(str(error).strip(), self._url) or type(error).__name__
+            return
+        except Exception as error:  # noqa: BLE001 - raised again by whoever waits
+            self.crash = error.with_traceback(None)
+            return
+        with self._lock:
+            if not self._given_up:
+                self.raw = raw
+                return
+        raw.close()
+
+    def give_up(self) -> None:
+        with self._lock:
+            self._given_up = True
+            if self.raw is not None:
+                self.raw.close()
+                self.raw = None
+
+
+def connect(
+    url: PostgresURL,
+    *,
+    autocommit: bool = True,
+    timeout: float = 10.0,
+    application_name: str = "ppg",
+    lifetime: float | None = None,
+    source: str = "",
+) -> Connection:
+    """Connects with the best driver there is.
+
+    Args:
+        timeout: seconds for the whole attempt: all hosts, all addresses, name resolution.
+        application_name: what the server shows; one that is in the URL wins.
+        lifetime: seconds from now after which the connection is cut, whatever it is doing.
+        source: where the URL came from, for the error.
+
+    Raises:
+        DriverError: no driver is installed.
+        ConnectError: nobody answered, or the login was refused; ``code`` says which.
+    """
+    module = driver()
+    options: dict[str, object] = {"connect_timeout": _per_host(url, timeout)}
+    if "application_name" not in url.params:
+        options["application_name"] = application_name
+    if "client_encoding" not in url.params:
+        options["client_encoding"] = "UTF8"  # as Django; psycopg gives bytes for SQL_ASCII
+    if module.__name__ == "psycopg":
+        # A prepared statement outlives its transaction, and a pooler's server belongs to nobody.
+        options |= {"autocommit": autocommit, "prepare_threshold": None}
+    attempt = _Attempt(module, url, options)
+    attempt.start()
+    try:
+        attempt.join(timeout)
+    except BaseException:  # Ctrl-C
+        attempt.give_up()
+        raise
+    if attempt.is_alive():
+        attempt.give_up()
+    if attempt.crash is not None:
+        raise attempt.crash
+    if attempt.raw is None:
+        raise _refusal(url, attempt.text or f"timeout expired after {timeout:g} s", source)
+    if module.__name__ == "psycopg2":
+        attempt.raw.autocommit = autocommit
+    connection = Connection(attempt.raw, url, module.Error, autocommit=autocommit)
+    if lifetime is not None:
+        connection.expire_after(lifetime)
+    return connection
+
+
+def _per_host(url: PostgresURL, timeout: float) -> int:
+    share = max(_LEAST_CONNECT_TIMEOUT, math.ceil(timeout / max(1, len(url.hosts))))
+    own = url.params.get("connect_timeout", "")
+    return min(share, int(own)) if own.isdecimal() and int(own) > 0 else share
+
+
+def _refusal(url: PostgresURL, text: str, source: str) -> ConnectError:
+    row = explain(text)
+    origin = f" ({source})" if source else ""
+    return ConnectError(
+        f"cannot connect to {url.host}:{url.port}{origin}: {condense(text)}",
+        hint=row.hint if row else "",
+        code=row.code if row else "",
+    )

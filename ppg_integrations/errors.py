@@ -1,0 +1,115 @@
+"""Every error this package raises on purpose.
+
+One base, :class:`PPGError`, so that a caller can catch all of them; named leaves for those who want
+to tell them apart. Each carries ``hint``: the next thing to type or to set. No message ever holds a
+secret: whoever builds one passes redacted values.
+"""
+
+from __future__ import annotations
+
+
+class PPGError(Exception):
+    """Base of all errors of ppg_integrations.
+
+    Args:
+        message: what was wrong and where the value came from, without secrets.
+        hint: what to do next, in one or two sentences; empty where the message says it all.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # BaseException would call cls(*args) and lose the keyword-only hint.
+        return (_rebuild, (type(self), self.message, self.hint, self.__dict__))
+
+
+def _rebuild(kind: type[PPGError], message: str, hint: str, state: dict[str, object]) -> PPGError:
+    error = kind.__new__(kind)
+    Exception.__init__(error, message)
+    error.message = message
+    error.hint = hint
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigurationError(PPGError):
+    """A setting, variable, argument or file says something that cannot be used."""
+
+
+class URLError(ConfigurationError):
+    """A text is no PostgreSQL URL, or one that this package refuses; never repeats the text."""
+
+
+class AccelerateURLError(URLError):
+    """A URL of Prisma Accelerate: an HTTP protocol that no PostgreSQL driver speaks."""
+
+
+class MissingURLError(ConfigurationError):
+    """No pooled URL was found in any of the places looked at."""
+
+
+class MissingDirectURLError(ConfigurationError):
+    """Something needs the direct URL, and it is neither set nor certain from the pooled one."""
+
+
+class MismatchedPairError(ConfigurationError):
+    """The pooled and the direct URL name different databases, branches or users."""
+
+
+class SwappedEndpointsError(ConfigurationError):
+    """Live servers show that the pooled and the direct URL have changed places."""
+
+
+class EnvFileError(PPGError):
+    """A ``.env`` file could not be read, or may not be written."""
+
+
+class ProviderError(PPGError):
+    """The provider could not do what was asked of it."""
+
+    #: name of the provider, as in ``PPG_PROVIDER``
+    provider: str = ""
+
+
+class LocalServerError(ProviderError):
+    """The embedded PostgreSQL or its PgBouncer could not be found, started or stopped."""
+
+    provider = "local"
+
+
+class DriverError(PPGError):
+    """No PostgreSQL driver is installed, and the task at hand needs one."""
+
+
+class ConnectError(PPGError):
+    """A server could not be reached or refused the login; the driver's text, redacted, is kept.
+
+    ``code`` is a stable word for the cause (``wrong-password``, ``refused``, ``timeout``, ...; the
+    table is in ``failures.py``), empty where the text is not a known one.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", code: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
+class QueryError(PPGError):
+    """A server refused a statement. ``sqlstate`` is its five-character code, empty if it gave none.
+
+    Holds the server's primary message only: the rest (``LINE 1: ...``) repeats the statement, which
+    may be the one that sets a password.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", sqlstate: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.sqlstate = sqlstate
+
+
+class PPGWarning(UserWarning):
+    """Something was put right, or looks wrong and still works. Shown once for each place."""

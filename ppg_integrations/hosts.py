@@ -1,0 +1,125 @@
+"""What a host name says: who runs the server, and whether it is the pooled or the direct endpoint.
+
+One row a pattern. Names of variables contradict each other between providers (one integration puts
+the direct URL into ``DATABASE_URL``), hosts do not. A host that no row knows says nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from .urls import PostgresURL
+
+Kind = Literal["pooled", "direct", "unknown"]
+
+
+class HostInfo(NamedTuple):
+    """What a host says.
+
+    Attributes:
+        provider: ``prisma``, ``neon``, ``supabase`` or ``local``; ``None`` when unknown.
+        kind: which endpoint it is.
+        creates_databases: False where no role may create databases, as test runners do.
+        tls_required: True where the server refuses a connection without TLS.
+    """
+
+    provider: str | None
+    kind: Kind
+    creates_databases: bool
+    tls_required: bool
+
+
+# Each row: what the host ends with, a pattern of the whole host, its port (None for any), and what
+# that says. The patterns are compiled only for hosts with that end: a settings import pays for it.
+# Neon: https://neon.com/docs/connect/connection-pooling ; an extra label such as "c-2" (a cell) may
+# follow the first one. Prisma: https://www.prisma.io/docs/postgres/database/connection-pooling
+# Supabase: https://supabase.com/docs/guides/database/connecting-to-postgres ; its port 5432 on the
+# pooler's host is a session pooler, which is as good as direct for migrations.
+_LABELS: Final = r"(\.[a-z0-9-]+)+\.neon\.(tech|build)"
+_NEON: Final = (".neon.tech", ".neon.build")
+_SHARED: Final = (".pooler.supabase.com",)
+_OWN: Final = (".supabase.co", ".supabase.com", ".supabase.red")
+_ROWS: Final[tuple[tuple[tuple[str, ...], str, int | None, HostInfo], ...]] = (
+    (("db.prisma.io",), r"pooled\.db\.prisma\.io", None, HostInfo("prisma", "pooled", False, True)),
+    (("db.prisma.io",), r"db\.prisma\.io", None, HostInfo("prisma", "direct", False, True)),
+    (_NEON, r"[a-z0-9-]+-pooler" + _LABELS, None, HostInfo("neon", "pooled", True, True)),
+    (_NEON, r"ep-[a-z0-9-]+" + _LABELS, None, HostInfo("neon", "direct", True, True)),
+    (_SHARED, r"[a-z0-9-]+\.[a-z.]+", 6543, HostInfo("supabase", "pooled", True, True)),
+    (_SHARED, r"[a-z0-9-]+\.[a-z.]+", 5432, HostInfo("supabase", "direct", True, True)),
+    (_OWN, r"db\.[a-z0-9]+\.[a-z.]+", 6543, HostInfo("supabase", "pooled", True, True)),
+    (_OWN, r"db\.[a-z0-9]+\.[a-z.]+", 5432, HostInfo("supabase", "direct", True, True)),
+)
+
+_LOOPBACK: Final = HostInfo("local", "unknown", True, False)
+_UNKNOWN: Final = HostInfo(None, "unknown", creates_databases=True, tls_required=False)
+
+
+def classify(host: str, port: int = 5432) -> HostInfo:
+    """What is known of a host.
+
+    Args:
+        host: a name, an address or a socket folder.
+        port: its port; only Supabase tells its endpoints apart by it.
+    """
+    name = host.lower().rstrip(".")
+    if host.startswith("/") or name in ("localhost", "::1"):
+        return _LOOPBACK
+    if name.startswith("127.") and name.replace(".", "").isdigit():
+        return _LOOPBACK
+    for ends, pattern, wanted, info in _ROWS:
+        if name.endswith(ends) and wanted in (None, port) and re.fullmatch(pattern, name):
+            return info
+    return _UNKNOWN
+
+
+def other_half(url: PostgresURL) -> PostgresURL | None:
+    """The same database's other endpoint, where the host makes it certain (Prisma and Neon).
+
+    Of a direct URL's parameters, ``options`` and ``replication`` do not reach the pooled one: a
+    transaction pooler refuses both at connect.
+    """
+    if len(url.hosts) != 1:
+        return None
+    info = classify(url.host, url.port)
+    name = url.host.lower().rstrip(".")
+    if info.provider == "prisma":
+        other = "db.prisma.io" if info.kind == "pooled" else "pooled.db.prisma.io"
+    elif info.provider == "neon":
+        label, _, domain = name.partition(".")
+        other_label = label.removesuffix("-pooler") if info.kind == "pooled" else f"{label}-pooler"
+        other = f"{other_label}.{domain}"
+    else:
+        return None
+    params = dict(url.params)
+    params.pop("hostaddr", None)  # an address is that of one endpoint
+    if info.kind == "direct":
+        params.pop("options", None)
+        params.pop("replication", None)
+    elif "options" in params:
+        # Neon demands that the endpoint named there is the host's first label to the byte.
+        params["options"] = params["options"].replace(
+            f"endpoint={name.partition('.')[0]}", f"endpoint={other.partition('.')[0]}"
+        )
+    return url.replace(host=other, params=params)
+
+
+def same_server(pooled: PostgresURL, direct: PostgresURL) -> bool | None:
+    """Whether two URLs can be the two endpoints of one server; None when the hosts do not tell."""
+    one, two = classify(pooled.host, pooled.port), classify(direct.host, direct.port)
+    if one.provider != two.provider:
+        return None if None in (one.provider, two.provider) else False
+    if one.provider != "neon":
+        return None
+    one_label, two_label = (
+        url.host.lower().partition(".")[0].removesuffix("-pooler") for url in (pooled, direct)
+    )
+    return one_label == two_label
+
+
+def role(url: PostgresURL) -> str:
+    """The role behind the user name: Supabase's pooler wants ``role.project`` there."""
+    if url.host.lower().endswith(".pooler.supabase.com"):
+        return url.user.rpartition(".")[0] or url.user
+    return url.user

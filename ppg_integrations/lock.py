@@ -1,0 +1,113 @@
+"""One writer of a file at a time, with nothing left beside the file."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+import sys
+import tempfile
+from typing import TYPE_CHECKING
+
+from .errors import EnvFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def holding(path: str | os.PathLike[str], *, timeout: float = 10.0) -> Iterator[None]:
+    """Hold the lock of the file at ``path``, which need not exist.
+
+    The lock file stands in the user's cache folder, named by a hash of the real path: a project
+    folder is no place for litter. The system drops the lock when its holder dies. It binds this
+    package's processes of one user; editors, and root beside a user, do not know it.
+
+    Args:
+        path: the file; two spellings of one path share a lock.
+        timeout: seconds to wait for another process.
+
+    Raises:
+        EnvFileError: another process kept the lock, or no folder for it could be made.
+    """
+    from filelock import FileLock, Timeout
+
+    lock_file = _lock_file(path)
+    holder_file = f"{lock_file}.holder"
+    lock = FileLock(lock_file, timeout=timeout, mode=0o600)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise EnvFileError(
+            f"{os.fspath(path)} is locked by {_holder(holder_file)}; waited {timeout:g} s",
+            hint="Wait for that process or end it, then run this again.",
+        ) from None
+    except OSError as error:
+        raise EnvFileError(
+            f"the lock of {os.fspath(path)} cannot be taken: {error.strerror} ({lock_file})"
+        ) from error
+    try:
+        _announce(holder_file)
+        yield
+    finally:
+        lock.release()
+
+
+def _lock_file(path: str | os.PathLike[str]) -> str:
+    parent, name = os.path.split(os.path.abspath(path))
+    key = os.path.join(os.path.realpath(parent), name).encode(errors="surrogateescape")
+    return os.path.join(_folder(), f"{hashlib.sha256(key).hexdigest()[:32]}.lock")
+
+
+def _folder() -> str:
+    """The cache folder, or one in the temporary folder where the home is missing or not ours."""
+    from platformdirs import user_cache_dir
+
+    cache = os.path.join(user_cache_dir("ppg-integrations", appauthor=False), "locks")
+    spare = os.path.join(tempfile.gettempdir(), f"ppg-integrations-{os.geteuid()}")
+    # sudo may keep the user's HOME: root's folders in there would shut the user out later.
+    if _owner_of_first_existing(cache) == os.geteuid() and _make_own(cache):
+        return cache
+    if _make_own(spare):
+        return spare
+    raise EnvFileError(
+        f"no folder for lock files: neither {cache} nor {spare} is a writable folder of this user",
+        hint="Set XDG_CACHE_HOME or TMPDIR to a folder that this user may write to.",
+    )
+
+
+def _owner_of_first_existing(folder: str) -> int:
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    return os.lstat(folder).st_uid
+
+
+def _make_own(folder: str) -> bool:
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        found = os.lstat(folder)
+    except OSError:
+        return False
+    ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+    return ours and os.access(folder, os.R_OK | os.W_OK | os.X_OK)
+
+
+def _announce(holder_file: str) -> None:
+    # Not in the lock file: where flock() is missing filelock keeps its own marker there.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    program = os.path.basename(sys.argv[0]) if sys.argv else ""
+    with contextlib.suppress(OSError):  # only a courtesy to whoever waits
+        descriptor = os.open(holder_file, flags, 0o600)
+        try:
+            os.write(descriptor, f"process {os.getpid()} ({program or 'python'})".encode())
+        finally:
+            os.close(descriptor)
+
+
+def _holder(holder_file: str) -> str:
+    try:
+        with open(holder_file, encoding="utf-8", errors="replace") as stream:
+            return stream.read(200) or "another process"
+    except OSError:
+        return "another process"

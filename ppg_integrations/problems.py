@@ -1,0 +1,168 @@
+"""What can be wrong with a pair: one table of ids, severities and words."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal, NamedTuple
+
+Severity = Literal["error", "warning", "info"]
+
+
+class Problem(NamedTuple):
+    """One finding.
+
+    Attributes:
+        id: stable; scripts may compare it.
+        severity: an ``error`` makes ``doctor`` fail; a ``warning`` works and will hurt; an ``info``
+            is as it should be, or could be better.
+        message: what was found, and where.
+        hint: what to do.
+    """
+
+    id: str
+    severity: Severity
+    message: str
+    hint: str
+
+    def as_json(self) -> dict[str, str]:
+        return self._asdict()
+
+
+class _Row(NamedTuple):
+    severity: Severity
+    message: str
+    hint: str
+
+
+#: Adding a row, and the rule that finds it, is the whole change. Fields are filled in by
+#: :func:`problem`; an endpoint reads "pooled (DATABASE_URL in the environment)".
+TABLE: Final = {
+    "unreachable": _Row("error", "{endpoint}: {text}", "{hint}"),
+    "swapped": _Row(
+        "error",
+        "the two URLs have changed places: {pooled} reaches the server itself ({pooled_host}), and"
+        " {direct} a {kind} ({direct_host})",
+        "Exchange the values of {pooled_name} and {direct_name}.",
+    ),
+    "direct-is-pooler": _Row(
+        "error",
+        "{endpoint} reaches a {kind}: migrations through it seem to work, and lose locks, settings"
+        " and prepared statements",
+        "Set {name} to the URL of the server itself; the provider's console shows it as direct,"
+        " unpooled or non-pooling.",
+    ),
+    "direct-is-session-pooler": _Row(
+        "info",
+        "{endpoint} reaches a session pooler: good for migrations, each client has a backend of"
+        " its own",
+        "",
+    ),
+    "statement-pooler": _Row(
+        "error",
+        "{endpoint} reaches a pooler in statement mode, which refuses transactions",
+        "Set pool_mode=transaction on the pooler.",
+    ),
+    "pooled-is-direct": _Row(
+        "warning",
+        "{endpoint} reaches the server itself: every idle client holds one of its connections",
+        "Set {name} to the URL of the pooler, if there is one.",
+    ),
+    "pooled-is-session-pooler": _Row(
+        "warning",
+        "{endpoint} reaches a session pooler: every idle client holds a server connection, as if"
+        " there were no pooler",
+        "Use the pooler's transaction mode (on Supabase port 6543 instead of 5432).",
+    ),
+    "pooled-is-proxy": _Row(
+        "warning",
+        "{endpoint} reaches a proxy that keeps sessions: no pooling was seen",
+        "Set {name} to the URL of the pooler; the provider's console shows it as pooled.",
+    ),
+    "same-endpoint": _Row(
+        "warning",
+        "pooled and direct are one endpoint ({host}): no pooler is in use",
+        "If the provider has a pooler, set {name} to its URL. With the embedded servers: install"
+        " PgBouncer, then `ppg-connect local stop` and `ppg-connect local start`.",
+    ),
+    "no-direct-url": _Row(
+        "warning",
+        "there is no direct URL: requests can run, migrations cannot",
+        "Set {name} to the direct URL of the same database.",
+    ),
+    "different-servers": _Row(
+        "error",
+        "pooled and direct reach different servers (their system identifiers differ)",
+        "Take both URLs from the same page of the provider's console.",
+    ),
+    "databases-differ": _Row(
+        "error",
+        "pooled leads to the database {pooled} and direct to {direct}",
+        "Take both URLs from the same page of the provider's console, or correct the pooler's list"
+        " of databases.",
+    ),
+    "users-differ": _Row(
+        "warning",
+        "pooled logs in as {pooled} and direct as {direct}: what one makes the other may not own",
+        "Use one role for both, or grant the one role to the other.",
+    ),
+    "versions-differ": _Row(
+        "warning",
+        "pooled reaches PostgreSQL {pooled} and direct {direct}",
+        "Are these two endpoints of one server? A failover or an upgrade may be under way.",
+    ),
+    "in-recovery": _Row(
+        "error",
+        "{endpoint} reaches a replica: it takes no writes",
+        "Use the host of the primary (read-write) endpoint.",
+    ),
+    "slots-low": _Row(
+        "warning",
+        "{used} of {allowed} connections are in use (limit of the {limit})",
+        "Send the application's traffic through the pooled URL, close idle connections, or raise"
+        " the limit.",
+    ),
+    "tls-off": _Row(
+        "warning",
+        "{endpoint} is not encrypted, and {host} is not this machine",
+        "Add sslmode=require to the URL, or better sslmode=verify-full with sslrootcert=.",
+    ),
+    "tls-optional": _Row(
+        "warning",
+        "{endpoint} is encrypted, but sslmode={sslmode} would do without TLS and not say so",
+        "Add sslmode=require to the URL, or better sslmode=verify-full with sslrootcert=.",
+    ),
+    "tls-unverified": _Row(
+        "warning",
+        "{endpoint} shows a certificate that does not verify ({why_not})",
+        "Get the provider's root certificate and add sslmode=verify-full&sslrootcert=FILE to the"
+        " URL.",
+    ),
+    "tls-not-enforced": _Row(
+        "info",
+        "{endpoint} shows a good certificate, and sslmode={sslmode} does not insist on it",
+        "Add sslmode=verify-full&sslrootcert=system to the URL (libpq 16 or newer).",
+    ),
+    "startup-parameters": _Row(
+        "warning",
+        "{endpoint} has startup parameters ({names}): a transaction pooler refuses or forgets them",
+        "Keep them for the direct URL; set a search_path or a timeout on the role:"
+        " ALTER ROLE ... SET ...",
+    ),
+    "short-connect-timeout": _Row(
+        "info",
+        "{endpoint} has connect_timeout={seconds}, and a database that sleeps needs up to 10 s to"
+        " wake",
+        "Raise connect_timeout to 10 or more.",
+    ),
+}
+
+
+def problem(identity: str, *, severity: Severity | None = None, **fields: Any) -> Problem:
+    """The row `identity`, filled in.
+
+    Args:
+        severity: where the case is milder or worse than the table says.
+        fields: what the row's texts name.
+    """
+    row = TABLE[identity]
+    message, hint = row.message.format(**fields), row.hint.format(**fields)
+    return Problem(identity, severity or row.severity, message, hint)

@@ -1,0 +1,102 @@
+"""Databases, and roles that all act as the one owner of a database."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from ...errors import LocalServerError
+from .pgbouncer import AUTH_USER
+from .scram import verifier
+
+if TYPE_CHECKING:
+    from ...drivers import Connection
+
+_RESERVED: Final = frozenset({"postgres", "template0", "template1", "pgbouncer"})
+
+
+class Login(NamedTuple):
+    role: str
+    password: str
+    database: str
+
+
+def identifier(text: str, default: str = "app") -> str:
+    """A name that needs no quotes anywhere, made of `text`."""
+    name = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:40].rstrip("_")
+    if not name or name in _RESERVED or name.startswith("pg_"):
+        name = default
+    return f"{default}_{name}" if name[0].isdigit() else name
+
+
+def ensure_pooler_role(connection: Connection, password: str) -> None:
+    """Makes the role by which PgBouncer looks up the others.
+
+    It reads ``pg_authid`` as a member of pg_read_all_data, which exists since PostgreSQL 14 and
+    holds in every database; before that only a superuser could.
+    """
+    if connection.fetch("SELECT 1 FROM pg_roles WHERE rolname = %s", (AUTH_USER,)):
+        return
+    version = int(connection.fetch("SHOW server_version_num")[0][0])
+    rights = "IN ROLE pg_read_all_data" if version >= 140000 else "SUPERUSER"
+    connection.execute(f"CREATE ROLE {AUTH_USER} LOGIN PASSWORD '{verifier(password)}' {rights}")
+
+
+def owner_of(database: str) -> str:
+    """The group that owns everything in `database`."""
+    return f"{database}_owner"
+
+
+def generate(connection: Connection, database: str, name: str) -> Login:
+    """A new login role for `database`, which is made with its owner at the first call.
+
+    The caller keeps others from doing the same at the same time.
+
+    The role acts as the owner from the start of each session: ``role`` is a setting of its own, so
+    the server applies it and nothing has to be sent by a client, which a pooler would refuse. What
+    one role makes, the next one may change and drop. Both may make databases, for test runners.
+
+    Args:
+        database: an identifier that needs no quotes.
+        name: becomes part of the role's name.
+
+    Raises:
+        LocalServerError: the database is somebody else's.
+    """
+    owner = owner_of(database)
+    if not connection.fetch("SELECT 1 FROM pg_roles WHERE rolname = %s", (owner,)):
+        connection.execute(f'CREATE ROLE "{owner}" NOLOGIN CREATEDB')
+    found = connection.fetch(
+        "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", (database,)
+    )
+    if not found:
+        connection.execute(f'CREATE DATABASE "{database}" OWNER "{owner}"')
+    elif found != [(owner,)]:
+        raise LocalServerError(
+            f"the database {database} of the embedded server belongs to {found[0][0]}",
+            hint="Choose another name with --database.",
+        )
+    # A group can never be told from a login by its name alone.
+    role = f"{identifier(name, database)}_{secrets.token_hex(4)}"
+    password = secrets.token_urlsafe(24)
+    connection.begin()
+    connection.execute(
+        f'CREATE ROLE "{role}" LOGIN CREATEDB PASSWORD \'{verifier(password)}\' IN ROLE "{owner}"'
+    )
+    connection.execute(f'ALTER ROLE "{role}" SET role TO "{owner}"')
+    connection.commit()
+    return Login(role, password, database)
+
+
+def drop_database(connection: Connection, database: str) -> None:
+    """Drops `database`, its owner, and the logins that act as it, whoever is connected."""
+    owner = owner_of(database)
+    logins = connection.fetch(
+        "SELECT m.rolname FROM pg_auth_members a JOIN pg_roles m ON m.oid = a.member"
+        " JOIN pg_roles g ON g.oid = a.roleid WHERE g.rolname = %s AND m.rolcanlogin",
+        (owner,),
+    )
+    connection.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+    for name in (*(row[0] for row in logins), owner):
+        connection.execute(f'DROP ROLE IF EXISTS "{name}"')

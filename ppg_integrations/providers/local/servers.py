@@ -1,0 +1,206 @@
+"""The embedded PostgreSQL and its PgBouncer as one thing to start, to ask and to stop."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from ...drivers import connect
+from ...errors import LocalServerError
+from ...urls import PostgresURL
+from ..base import Generated, Progress, silent
+from . import account as accounts
+from . import ports, roles, startup
+from .counters import Counters, count
+from .files import Store, explained
+from .pgbouncer import STATS_USER, PgBouncer, Pool
+from .postgres import ADMIN, Postgres
+from .status import LocalStatus, ServerStatus, describe
+
+if TYPE_CHECKING:
+    from ...drivers import Connection
+
+_LOCK_SECONDS: Final = 300.0
+
+
+class LocalServers:
+    """A PostgreSQL of the project's own, with a PgBouncer in front of it.
+
+    Safe to use from several processes at once. Nothing is touched before :meth:`start`.
+
+    Args:
+        folder: where it lives, as a rule ``.ppg/local`` in the project.
+        settings: more lines for ``postgresql.conf``; they hold from the next start on.
+        pool: how PgBouncer pools; it holds from the next :meth:`start` on.
+        environ: the process's own by default.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        settings: Mapping[str, str] = MappingProxyType({}),
+        pool: Pool | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self.folder = Path(os.path.abspath(folder))
+        self._settings = dict(settings)
+        self._pool = pool or Pool()
+        self._environ = os.environ if environ is None else environ
+        self._store = Store(self.folder)
+
+    def start(self, *, progress: Progress | None = None) -> LocalStatus:
+        """Starts what does not run; does nothing else if everything does.
+
+        Args:
+            progress: is told about each step that may take over half a second.
+
+        Raises:
+            LocalServerError: no PostgreSQL to be found, or it does not start; says why.
+        """
+        account = accounts.choose()
+        self._store.prepare(account)
+        wish = startup.Wish(self._settings, self._pool, self._environ, progress or silent)
+        with self._locked(wish.progress):
+            return startup.start(wish, self._store, account)
+
+    def stop(self) -> bool:
+        """Stops both servers; data and ports are kept. True if one of them was running.
+
+        Raises:
+            LocalServerError: one does not end, or belongs to another user.
+        """
+        if not self.folder.is_dir():
+            return False
+        with self._locked():
+            folder = self._server_folder()
+            stopped = PgBouncer(folder).stop()
+            return Postgres(folder).stop() or stopped
+
+    def status(self) -> LocalStatus:
+        """What there is, without a change to anything.
+
+        Raises:
+            LocalServerError: the folder cannot be read.
+        """
+        with explained(self.folder):
+            return describe(self._store, self._store.state())
+
+    def generate(
+        self, name: str = "", *, database: str = "", progress: Progress | None = None
+    ) -> Generated:
+        """A new login role with a random password, on servers that are started if need be.
+
+        All roles of one database act as its owner: each may change what another made.
+
+        Args:
+            name: a label, which becomes part of the role's name.
+            database: made if it does not exist; named after the project's folder by default.
+
+        Raises:
+            LocalServerError: the servers do not start, or the database is not one of ours.
+        """
+        status = self.start(progress=progress)
+        database = roles.identifier(database or self._project())
+        with self._locked(), self.connect() as connection:
+            login = roles.generate(connection, database, name)
+        direct = self._url(status.postgres, login.role, login.password, database)
+        pooled = direct
+        if status.pooler is not None:
+            pooled = direct.replace(host=ports.LOOPBACK, port=status.pooler.port)
+        return Generated(login.role, name or login.role, pooled, direct, status.notes)
+
+    def drop(self, database: str) -> None:
+        """Drops a database that :meth:`generate` made, with all its roles and connections."""
+        with self._locked(), self.connect() as connection:
+            roles.drop_database(connection, database)
+
+    def connect(self, database: str = "postgres") -> Connection:
+        """A direct connection as the superuser; counters leave it out.
+
+        Raises:
+            LocalServerError: PostgreSQL does not run.
+        """
+        postgres = self.status().postgres
+        if postgres is None or postgres.pid is None:
+            raise LocalServerError(
+                "the embedded PostgreSQL does not run", hint="ppg-connect local start"
+            )
+        url = self._url(postgres, ADMIN, self._store.passwords()["admin"], database)
+        return connect(url, application_name="ppg local")
+
+    def counters(self, database: str | None = None) -> Counters:
+        """What the servers counted, of one database or of all.
+
+        Raises:
+            LocalServerError: the servers do not run.
+        """
+        status = self.status()
+        transactions: list[tuple[str, int]] = []
+        if status.pooler is not None and status.pooler.pid is not None:
+            password = self._store.passwords()["stats"]
+            url = self._url(status.pooler, STATS_USER, password, "pgbouncer")
+            with connect(url, application_name="") as console:
+                rows = console.fetch("SHOW STATS_TOTALS")
+                # its own console is a database too
+                transactions = [(row[0], int(row[1])) for row in rows if row[0] != "pgbouncer"]
+        return count(self._server_folder(), transactions, database)
+
+    def erase(self) -> None:
+        """Stops the servers and deletes everything they kept, wherever it lies."""
+        self.stop()
+        if not self.folder.is_dir():
+            return
+        with self._locked():
+            shutil.rmtree(self._server_folder(), ignore_errors=True)
+        shutil.rmtree(self.folder)
+        root = self.folder.parent
+        if root.name == ".ppg" and [path.name for path in root.iterdir()] == [".gitignore"]:
+            shutil.rmtree(root)
+
+    def _project(self) -> str:
+        inside = self.folder.parent.name == ".ppg"
+        return (self.folder.parent.parent if inside else self.folder.parent).name
+
+    def _server_folder(self) -> Path:
+        return self._store.server_folder(self._store.state())
+
+    def _url(
+        self, server: ServerStatus | None, user: str, password: str, database: str
+    ) -> PostgresURL:
+        assert server is not None
+        return PostgresURL.build(
+            host=ports.LOOPBACK,
+            port=server.port,
+            user=user,
+            password=password,
+            database=database,
+            params={"sslmode": "require" if self._store.state().tls else "prefer"},
+        )
+
+    @contextmanager
+    def _locked(self, progress: Progress = silent) -> Iterator[None]:
+        import filelock
+
+        lock = filelock.FileLock(self._store.lock, mode=0o600)
+        with explained(self.folder):
+            try:
+                try:
+                    lock.acquire(timeout=0.5)
+                except filelock.Timeout:
+                    progress("waiting for another process that starts or stops the servers")
+                    lock.acquire(timeout=_LOCK_SECONDS)
+            except filelock.Timeout:
+                raise LocalServerError(
+                    f"another process has held {self._store.lock} for {_LOCK_SECONDS:.0f} s",
+                    hint="Find and end the process that starts or stops the embedded servers.",
+                ) from None
+            try:
+                yield
+            finally:
+                lock.release()

@@ -1,0 +1,425 @@
+"""One PostgreSQL URL as a value that hides its password."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import quote
+
+from . import accelerate, hosts, urltext
+from .errors import ConfigurationError, URLError
+from .parameters import LIBPQ, SECRET, sanitise
+from .secret import MASK, MaskedStr, Secret
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+#: libpq's environment variables, by keyword:
+#: https://www.postgresql.org/docs/current/libpq-envars.html
+_ENVIRON: Final = {
+    "application_name": "PGAPPNAME",
+    "channel_binding": "PGCHANNELBINDING",
+    "client_encoding": "PGCLIENTENCODING",
+    "connect_timeout": "PGCONNECT_TIMEOUT",
+    "dbname": "PGDATABASE",
+    "gssdelegation": "PGGSSDELEGATION",
+    "gssencmode": "PGGSSENCMODE",
+    "gsslib": "PGGSSLIB",
+    "host": "PGHOST",
+    "hostaddr": "PGHOSTADDR",
+    "krbsrvname": "PGKRBSRVNAME",
+    "load_balance_hosts": "PGLOADBALANCEHOSTS",
+    "max_protocol_version": "PGMAXPROTOCOLVERSION",
+    "min_protocol_version": "PGMINPROTOCOLVERSION",
+    "options": "PGOPTIONS",
+    "passfile": "PGPASSFILE",
+    "password": "PGPASSWORD",
+    "port": "PGPORT",
+    "require_auth": "PGREQUIREAUTH",
+    "requirepeer": "PGREQUIREPEER",
+    "service": "PGSERVICE",
+    "servicefile": "PGSERVICEFILE",
+    "ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION",
+    "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
+    "sslcert": "PGSSLCERT",
+    "sslcertmode": "PGSSLCERTMODE",
+    "sslcompression": "PGSSLCOMPRESSION",
+    "sslcrl": "PGSSLCRL",
+    "sslcrldir": "PGSSLCRLDIR",
+    "sslkey": "PGSSLKEY",
+    "sslmode": "PGSSLMODE",
+    "sslnegotiation": "PGSSLNEGOTIATION",
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslsni": "PGSSLSNI",
+    "target_session_attrs": "PGTARGETSESSIONATTRS",
+    "user": "PGUSER",
+}
+
+_DEFAULT_PORT: Final = 5432
+# Characters of a value that mean nothing to a URL, to sh, or to docker's env files.
+_SAFE: Final = "/:,"
+
+
+class HostPort(NamedTuple):
+    """One server: a host name, an address or a socket folder, and its port if one was given."""
+
+    host: str
+    port: int | None
+
+
+class PostgresURL:
+    """A PostgreSQL URL: immutable, comparable, and redacted wherever it is shown.
+
+    ``str``, ``repr``, ``format`` and pickling never give the password away; :meth:`reveal`,
+    :meth:`libpq`, :meth:`libpq_environ`, :meth:`django` and :meth:`sqlalchemy` do, because they
+    exist to connect.
+
+    Attributes:
+        user: name of the role, or ``""``.
+        password: the password, or ``None``.
+        hosts: the servers, in the order in which libpq tries them; empty for its default socket.
+        database: name of the database, or ``""``.
+        params: libpq keywords of the query.
+        notes: what was dropped or translated without a loss.
+        warnings: what was dropped and may be missed.
+    """
+
+    __slots__ = ("database", "hosts", "notes", "params", "password", "user", "warnings")
+
+    user: str
+    password: Secret | None
+    hosts: tuple[HostPort, ...]
+    database: str
+    params: Mapping[str, str]
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    def __init__(
+        self,
+        user: str,
+        password: Secret | None,
+        hosts: tuple[HostPort, ...],
+        database: str,
+        params: Mapping[str, str],
+        notes: tuple[str, ...] = (),
+        warnings: tuple[str, ...] = (),
+    ) -> None:
+        """Takes parts that are known to be valid; use :meth:`parse` or :meth:`build`."""
+        values = (user, password, hosts, database, MappingProxyType(dict(params)), notes, warnings)
+        names = ("user", "password", "hosts", "database", "params", "notes", "warnings")
+        for name, value in zip(names, values, strict=True):
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def parse(cls, text: str, *, source: str = "") -> PostgresURL:
+        """Reads any spelling of a PostgreSQL URL.
+
+        Args:
+            text: the URL, as pasted: with quotes, blanks around it, a leading ``psql`` or
+                ``NAME=``, and with special characters in the password encoded or not.
+            source: where it came from, for error messages.
+
+        Raises:
+            URLError: it is no PostgreSQL URL, or has a parameter that no driver can honour.
+            AccelerateURLError: it is a URL of Prisma Accelerate.
+        """
+        subject = source or "the URL"
+        cleaned = urltext.clean(text, subject)
+        local = cleaned.lower().startswith(accelerate.SCHEMES)
+        if local:
+            cleaned = urltext.clean(accelerate.postgres_url(cleaned, subject), subject)
+        parts = urltext.split(cleaned, subject)
+        overrides = {}
+        query = []
+        for name, value in parts.query:
+            if name in ("host", "port", "user", "password", "dbname"):
+                overrides[name] = value
+            else:
+                query.append((name, value))
+        params, notes, warnings, refused = sanitise(query)
+        if refused:
+            raise URLError(
+                f"{subject} cannot be used: {refused}",
+                hint="Take the parameter out of the URL, or correct it.",
+            )
+        if local:
+            # `prisma dev` never answers an SSLRequest: any other mode hangs.
+            params["sslmode"] = "disable"
+            notes += ("read from a local prisma+postgres:// URL: that server has no pooler",)
+        if parts.unencoded:
+            notes += ("its password has special characters that were not percent-encoded",)
+        servers = _servers(parts.hosts, overrides, subject)
+        database = overrides.get("dbname", parts.database)
+        if not database and servers and hosts.classify(*_first(servers)).provider == "prisma":
+            database = "postgres"
+            notes += ("read the empty database name as postgres, which Prisma Postgres means",)
+        password = overrides.get("password", parts.password)
+        return cls(
+            overrides.get("user", parts.user),
+            Secret(password) if password else None,
+            servers,
+            database,
+            params,
+            notes,
+            warnings,
+        )
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        host: str,
+        port: int | None = None,
+        user: str = "",
+        password: str | Secret | None = None,
+        database: str = "",
+        params: Mapping[str, str] = MappingProxyType({}),
+    ) -> PostgresURL:
+        """A URL from its parts, none of them percent-encoded.
+
+        Raises:
+            URLError: the host or the port is not valid.
+            ConfigurationError: a parameter is not one of libpq's.
+        """
+        return cls("", None, (), "", {}).replace(
+            host=host, port=port, user=user, password=password, database=database, params=params
+        )
+
+    def replace(self, **changes: Any) -> PostgresURL:
+        """A copy with other parts.
+
+        Args:
+            changes: any of ``host``, ``port`` (these two replace all hosts), ``user``,
+                ``password``, ``database``, ``params``.
+
+        Raises:
+            URLError: the host or the port is not valid.
+            ConfigurationError: a parameter is not one of libpq's.
+        """
+        servers = self.hosts
+        if "host" in changes or "port" in changes:
+            name = urltext.host(changes.pop("host", self.host), "the URL to build")
+            port = changes.pop("port", self.hosts[0].port if self.hosts else None)
+            if port is not None:
+                port = urltext.check_port(str(port), "the URL to build")
+            servers = (HostPort(name, port),)
+        password = changes.pop("password", self.password)
+        if isinstance(password, str):
+            password = Secret(password) if password else None
+        params = changes.pop("params", self.params)
+        unknown = sorted(params.keys() - LIBPQ)
+        if unknown:
+            raise ConfigurationError(f"libpq knows no parameter {', '.join(unknown)}")
+        user = changes.pop("user", self.user)
+        database = changes.pop("database", self.database)
+        if changes:
+            raise TypeError(f"no part of a URL: {', '.join(sorted(changes))}")
+        return PostgresURL(user, password, servers, database, params, self.notes, self.warnings)
+
+    @property
+    def host(self) -> str:
+        """The first host; ``""`` for libpq's default socket."""
+        return self.hosts[0].host if self.hosts else ""
+
+    @property
+    def port(self) -> int:
+        """The port of the first host."""
+        return _first(self.hosts)[1]
+
+    @property
+    def dbname(self) -> str:
+        """The database, by libpq's rule that it is named like the user where none is given."""
+        return self.database or self.user
+
+    def reveal(self) -> str:
+        """The URL with its password, percent-encoded so that every reader agrees on it."""
+        return self._text(reveal=True)
+
+    def libpq(self) -> dict[str, str]:
+        """Keywords for ``psycopg.connect(**...)`` or ``psycopg2.connect(**...)``."""
+        keywords = dict(self.params)
+        if self.hosts:
+            keywords["host"] = ",".join(host for host, _ in self.hosts)
+            if any(port for _, port in self.hosts):
+                keywords["port"] = ",".join(str(port or _DEFAULT_PORT) for _, port in self.hosts)
+        if self.user:
+            keywords["user"] = self.user
+        if self.password is not None:
+            keywords["password"] = self.password.reveal()
+        if self.dbname:
+            keywords["dbname"] = self.dbname
+        return keywords
+
+    def libpq_environ(self) -> dict[str, str]:
+        """Environment variables for ``psql``, ``pg_dump`` and every other user of libpq.
+
+        Raises:
+            ConfigurationError: the URL has a parameter for which libpq reads no variable.
+        """
+        keywords = self.libpq()
+        lost = sorted(keywords.keys() - _ENVIRON.keys())
+        for name in lost:
+            if name == "fallback_application_name" or name.startswith("keepalives"):
+                del keywords[name]  # tuning, without which the tool still reaches the same place
+            else:
+                raise ConfigurationError(
+                    f"libpq reads {name} from no environment variable",
+                    hint=f"Take {name} out of the URL, or put it into a pg_service.conf entry.",
+                )
+        return {_ENVIRON[name]: value for name, value in keywords.items()}
+
+    def django(self, **config: Any) -> dict[str, Any]:
+        """An entry for Django's ``DATABASES``, made by ``dj_database_url.parse``.
+
+        Args:
+            config: passed on to it: ``engine``, ``conn_max_age`` (seconds), and so on.
+        """
+        import dj_database_url
+
+        # urlsplit, on which it builds, lower-cases hosts and knows only one: those are set below.
+        plain = PostgresURL(
+            self.user, self.password, (HostPort("localhost", None),), self.dbname, self.params
+        )
+        entry: dict[str, Any] = dict(dj_database_url.parse(plain.reveal(), **config))
+        if "options" in self.params:
+            entry["OPTIONS"]["options"] = self.params["options"]
+        keywords = self.libpq()
+        entry["HOST"] = keywords.get("host", "")
+        entry["PORT"] = keywords.get("port", "")
+        if entry["PORT"].isdigit():
+            entry["PORT"] = int(entry["PORT"])
+        entry["PASSWORD"] = MaskedStr(entry["PASSWORD"])
+        return entry
+
+    def sqlalchemy(self, driver: str = "psycopg") -> URL:
+        """A ``sqlalchemy.URL``, which hides its password in ``str`` as well.
+
+        Args:
+            driver: ``psycopg``, ``psycopg2`` or ``asyncpg``; the last one gets ``ssl`` instead of
+                ``sslmode`` and no ``channel_binding``, which it does not know.
+
+        Raises:
+            ConfigurationError: another driver.
+        """
+        import sqlalchemy
+
+        query: dict[str, str | tuple[str, ...]] = dict(self.params)
+        if driver == "asyncpg":
+            query.pop("channel_binding", None)
+            if "sslmode" in query:
+                query["ssl"] = query.pop("sslmode")
+        elif driver not in ("psycopg", "psycopg2"):
+            raise ConfigurationError(
+                f"no translation for the SQLAlchemy driver {driver}",
+                hint="Use psycopg, psycopg2 or asyncpg.",
+            )
+        host: str | None = self.host or None
+        port = self.hosts[0].port if self.hosts else None
+        if len(self.hosts) > 1 or self.host.startswith(("/", "@")):
+            # Several hosts and socket folders go into the query:
+            # https://docs.sqlalchemy.org/en/20/dialects/postgresql.html#specifying-multiple-fallback-hosts
+            query["host"] = tuple(f"{name}:{port or _DEFAULT_PORT}" for name, port in self.hosts)
+            if len(self.hosts) == 1:
+                query["host"] = self.host
+                if port:
+                    query["port"] = str(port)
+            host = port = None
+        return sqlalchemy.URL.create(
+            f"postgresql+{driver}",
+            self.user or None,
+            self.password.reveal() if self.password is not None else None,
+            host,
+            port,
+            self.dbname or None,
+            query,
+        )
+
+    def _text(self, *, reveal: bool) -> str:
+        userinfo = quote(self.user, safe="")
+        if self.password is not None:
+            userinfo += ":" + (quote(self.password.reveal(), safe="") if reveal else MASK)
+        servers = ",".join(
+            _quote_host(name) + (f":{port}" if port else "") for name, port in self.hosts
+        )
+        query = "&".join(
+            f"{quote(name, safe='')}="
+            + (MASK if name in SECRET and not reveal else quote(value, safe=_SAFE))
+            for name, value in sorted(self.params.items())
+        )
+        return (
+            "postgresql://"
+            + (f"{userinfo}@" if userinfo else "")
+            + servers
+            + "/"
+            + quote(self.database, safe="")
+            + (f"?{query}" if query else "")
+        )
+
+    def __str__(self) -> str:
+        return self._text(reveal=False)
+
+    def __repr__(self) -> str:
+        return f"PostgresURL({self._text(reveal=False)!r})"
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    def _key(self) -> tuple[object, ...]:
+        items = tuple(sorted(self.params.items()))
+        return (self.user, self.password, self.hosts, self.database, items)
+
+    def __eq__(self, other: object) -> bool:
+        return self._key() == other._key() if isinstance(other, PostgresURL) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a PostgresURL is immutable; use replace({name}=...)")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError("a PostgresURL is immutable")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # A log handler that crosses a process pickles what it logs: the Secret drops its value.
+        params = {key: MASK if key in SECRET else value for key, value in self.params.items()}
+        parts = (self.user, self.password, self.hosts, self.database, params)
+        return (PostgresURL, (*parts, self.notes, self.warnings))
+
+
+def _first(servers: tuple[HostPort, ...]) -> tuple[str, int]:
+    return (servers[0].host, servers[0].port or _DEFAULT_PORT) if servers else ("", _DEFAULT_PORT)
+
+
+def _quote_host(name: str) -> str:
+    if name.startswith(("/", "@")):
+        return quote(name, safe="")
+    return f"[{quote(name, safe=':')}]" if ":" in name else name
+
+
+def _servers(
+    given: tuple[tuple[str, int | None], ...], overrides: Mapping[str, str], subject: str
+) -> tuple[HostPort, ...]:
+    """The hosts of the URL's authority, or of its query, which libpq lets win."""
+    names = [name for name, _ in given]
+    ports = [port for _, port in given]
+    if overrides.get("host"):
+        names = [urltext.host(name, subject) for name in overrides["host"].split(",")]
+        ports = ports if len(ports) == len(names) else [None] * len(names)
+    if overrides.get("port"):
+        ports = [
+            urltext.check_port(port, subject) if port else None
+            for port in overrides["port"].split(",")
+        ]
+        names = names or [""]
+        if len(ports) == 1:
+            ports *= len(names)
+    if len(ports) != len(names):
+        raise URLError(f"{subject} has {len(names)} hosts and {len(ports)} ports")
+    if names == [""]:
+        raise URLError(
+            f"{subject} has a port and no host",
+            hint="Name the socket folder with host=/path, or write localhost.",
+        )
+    return tuple(HostPort(name, port) for name, port in zip(names, ports, strict=True))

@@ -1,0 +1,106 @@
+"""``run -- CMD``: any tool on the direct endpoint, with the credentials in its environment."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+
+from .. import names
+from ..errors import ConfigurationError
+from ..hosts import classify
+from ..urls import PostgresURL
+from .context import Context
+
+# Of the caller's own libpq variables, those that would send the tool somewhere else.
+_ELSEWHERE = (
+    "PGHOST",
+    "PGHOSTADDR",
+    "PGPORT",
+    "PGUSER",
+    "PGPASSWORD",
+    "PGPASSFILE",
+    "PGDATABASE",
+    "PGSERVICE",
+    "PGSERVICEFILE",
+    "PGOPTIONS",
+)
+
+
+def run(context: Context, command: Sequence[str]) -> int:
+    """Runs a program with libpq's variables set to the direct endpoint.
+
+    ``PPG_DIRECT=1`` is set too, so that a program built on this package's own settings goes
+    direct as well. Nothing secret stands in the program's arguments.
+
+    Args:
+        context: the settings of this call.
+        command: the program and its arguments.
+
+    Returns:
+        The program's exit status; 128 + N where signal N ended it.
+
+    Raises:
+        MissingDirectURLError: the direct URL is not known.
+        ConfigurationError: no program was given, or there is none of that name.
+    """
+    if not command:
+        raise ConfigurationError(
+            "run was given no program", hint="For example: ppg-connect run -- pg_dump --schema-only"
+        )
+    direct = context.pair().require_direct()
+    environ = {key: value for key, value in os.environ.items() if key not in _ELSEWHERE}
+    environ.update(direct.libpq_environ())
+    environ[names.FORCE_DIRECT] = "1"
+    tools = _embedded_tools(context, direct)
+    if tools:
+        environ["PATH"] = os.pathsep.join((tools, environ.get("PATH", os.defpath)))
+    program = _find(command[0], environ)
+    # As a shell does: Ctrl-C is for the tool, which may want to cancel a query and go on.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        done = subprocess.run(
+            [program, *command[1:]], env=environ, check=False, preexec_fn=_default_sigint
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return done.returncode if done.returncode >= 0 else 128 - done.returncode
+
+
+def _embedded_tools(context: Context, direct: PostgresURL) -> str:
+    """The folder of the tools that came with the embedded server, if that is where we go.
+
+    A distribution's pg_dump is as a rule older, and refuses a newer server.
+    """
+    if classify(direct.host, direct.port).provider != "local":
+        return ""
+    from ..providers.local import postgres_binaries
+    from ..providers.local.provider import servers_of
+
+    server = servers_of(context.project_folder).status().postgres
+    if server is None or server.port != direct.port:
+        return ""
+    return str(postgres_binaries.tools(os.environ, server.version) or "")
+
+
+def _default_sigint() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _find(name: str, environ: dict[str, str]) -> str:
+    found = shutil.which(name, path=environ.get("PATH"))
+    if found is None and os.sep not in name:
+        # psql and pg_dump come with the embedded PostgreSQL: good enough where no other is there.
+        from ..providers.local import postgres_binaries
+
+        for install in postgres_binaries.candidates(environ):
+            found = found or shutil.which(name, path=str(install.bin))
+    if found is None:
+        raise ConfigurationError(
+            f"there is no program {name}",
+            hint="Install it or give its full path. psql, pg_dump and pg_restore come with "
+            'pip install "ppg-integrations[local]".',
+        )
+    return found

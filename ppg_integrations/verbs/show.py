@@ -1,0 +1,40 @@
+"""``show``: the pair in use, and where each half came from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..pair import ConnectionPair, Source
+from ..urls import PostgresURL
+from .context import Context
+
+
+def show(context: Context) -> ConnectionPair:
+    """The pair in use.
+
+    Raises:
+        ConfigurationError: there is none, or it cannot be used.
+    """
+    return context.pair()
+
+
+def pair_json(pair: ConnectionPair, *, reveal: bool = False) -> dict[str, Any]:
+    """The pair as in the JSON contract: ``url`` is redacted unless it is to be revealed."""
+    return {
+        "provider": pair.provider,
+        "pooled": _endpoint(pair.pooled, pair.pooled_source, reveal=reveal),
+        "direct": None
+        if pair.direct is None
+        else _endpoint(pair.direct, pair.direct_source, reveal=reveal),
+        "env_file": pair.env_file,
+        "warnings": list(pair.warnings),
+    }
+
+
+def _endpoint(url: PostgresURL, source: Source | None, *, reveal: bool) -> dict[str, Any]:
+    return {
+        "host": url.host,
+        "port": url.port,
+        "source": str(source),
+        "url": url.reveal() if reveal else str(url),
+    }

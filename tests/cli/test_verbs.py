@@ -1,0 +1,332 @@
+"""``show``, ``doctor``, ``run`` and the command line itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ppg_integrations import __version__
+from ppg_integrations.cli import main
+from ppg_integrations.providers.base import Generated
+
+PASSWORD = "s3cr3t-Pa55"
+NEON = f"postgresql://u:{PASSWORD}@ep-a-1.us-east-2.aws.neon.tech/neondb?sslmode=require"
+NEON_POOLED = NEON.replace("ep-a-1", "ep-a-1-pooler")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def live(generated: Generated, monkeypatch: pytest.MonkeyPatch) -> Generated:
+    monkeypatch.setenv("DATABASE_URL", generated.pooled.reveal())
+    monkeypatch.setenv("DIRECT_URL", generated.direct.reveal())
+    return generated
+
+
+def secret(generated: Generated) -> str:
+    assert generated.direct.password is not None
+    return generated.direct.password.reveal()
+
+
+# -- show -------------------------------------------------------------------------------------
+
+
+def test_show_is_redacted_and_names_the_sources(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("POSTGRES_URL", NEON_POOLED)
+    assert main(["show"]) == 0
+    printed = capsys.readouterr()
+    assert "u:***@ep-a-1-pooler" in printed.out
+    assert "POSTGRES_URL in the environment" in printed.out
+    assert "derived from POSTGRES_URL in the environment" in printed.out
+    assert PASSWORD not in printed.out + printed.err
+
+
+def test_show_json_follows_the_contract(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", NEON)
+    monkeypatch.setenv("DIRECT_URL", NEON_POOLED)
+    assert main(["show", "--json"]) == 0
+    printed = capsys.readouterr()
+    document = json.loads(printed.out)
+    assert list(document) == ["provider", "pooled", "direct", "env_file", "warnings"]
+    assert document["provider"] == "neon"
+    assert document["pooled"] == {
+        "host": "ep-a-1-pooler.us-east-2.aws.neon.tech",
+        "port": 5432,
+        "source": "DIRECT_URL in the environment",
+        "url": NEON_POOLED.replace(PASSWORD, "***"),
+    }
+    assert document["env_file"] == str(folder / ".env")
+    assert len(document["warnings"]) == 1
+    assert "swapped" in document["warnings"][0]
+    assert "swapped" in printed.err
+    assert PASSWORD not in printed.out + printed.err
+
+
+def test_a_missing_direct_half_is_null(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u@db.example/d")
+    assert main(["show", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["direct"] is None
+    assert main(["show"]) == 0
+    assert "not set" in capsys.readouterr().out
+
+
+def test_an_error_is_one_document_or_two_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "--json"]) == 1
+    printed = capsys.readouterr()
+    document = json.loads(printed.out)
+    assert list(document) == ["error"]
+    assert list(document["error"]) == ["type", "message", "hint"]
+    assert document["error"]["type"] == "MissingURLError"
+    assert main(["show"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("error: no database URL")
+    assert len(printed.err.splitlines()) == 2
+
+
+def test_reveal_into_a_pipe_takes_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", NEON_POOLED)
+    assert main(["show", "--reveal"]) == 1
+    printed = capsys.readouterr()
+    assert PASSWORD not in printed.out + printed.err
+    assert "--json" in printed.err
+    assert main(["show", "--reveal", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["direct"]["url"] == NEON
+
+
+def on_a_terminal(arguments: list[str], environ: dict[str, str]) -> str:
+    """What a command prints on a pseudo-terminal."""
+    pid, descriptor = pty.fork()
+    if pid == 0:
+        os.execve(sys.executable, [sys.executable, "-m", "ppg_integrations", *arguments], environ)
+    output = b""
+    while True:
+        try:
+            data = os.read(descriptor, 4096)
+        except OSError:  # how Linux tells that the other end is closed
+            break
+        if not data:
+            break
+        output += data
+    os.close(descriptor)
+    assert os.waitpid(pid, 0)[1] == 0
+    return output.decode()
+
+
+def test_a_terminal_gets_colour_and_passwords_if_it_asks() -> None:
+    environ = {**os.environ, "DATABASE_URL": NEON_POOLED}
+    environ.pop("NO_COLOR", None)
+    shown = on_a_terminal(["show", "--reveal"], environ)
+    assert PASSWORD in shown
+    assert "\x1b[" in shown
+    assert PASSWORD not in on_a_terminal(["show"], environ)
+    assert "\x1b[" not in on_a_terminal(["show"], {**environ, "NO_COLOR": "1"})
+
+
+# -- doctor -----------------------------------------------------------------------------------
+
+
+def test_doctor_tells_the_endpoints_apart(
+    live: Generated, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert list(document) == ["pooled", "direct", "problems"]
+    for name, kind in (("pooled", "transaction-pooler"), ("direct", "direct")):
+        endpoint = document[name]
+        assert endpoint["kind"] == kind
+        assert endpoint["tls"]["version"].startswith("TLSv1")
+        assert endpoint["server_version"].split(".")[0].isdigit()
+        assert endpoint["latency_ms"] > 0
+        assert {"host", "port", "source", "url"} <= set(endpoint)
+    assert main(["doctor"]) == 0
+    printed = capsys.readouterr()
+    assert secret(live) not in printed.out + printed.err
+    assert "transaction-pooler" in printed.out
+
+
+def test_doctor_finds_a_swap_that_host_names_do_not_show(
+    live: Generated, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", live.direct.reveal())
+    monkeypatch.setenv("DIRECT_URL", live.pooled.reveal())
+    assert main(["doctor", "--json"]) == 1
+    problems = json.loads(capsys.readouterr().out)["problems"]
+    assert list(problems[0]) == ["id", "severity", "message", "hint"]
+    assert (problems[0]["id"], problems[0]["severity"]) == ("swapped", "error")
+    assert "DATABASE_URL" in problems[0]["message"] + problems[0]["hint"]
+    assert main(["doctor"]) == 1
+    assert "swapped" in capsys.readouterr().out
+
+
+def test_doctor_of_a_server_that_is_not_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://u:{PASSWORD}@127.0.0.1:1/d")
+    assert main(["doctor", "--json"]) == 1
+    printed = capsys.readouterr()
+    document = json.loads(printed.out)
+    assert document["pooled"]["kind"] == "unreachable"
+    assert document["direct"] is None
+    assert PASSWORD not in printed.out + printed.err
+
+
+# -- run --------------------------------------------------------------------------------------
+
+
+def ppg(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ppg_integrations", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        **options,  # type: ignore[call-overload]
+    )
+
+
+def test_run_reaches_the_direct_endpoint_with_nothing_secret_in_any_argument(
+    live: Generated,
+) -> None:
+    misleading = dict.fromkeys(("PGHOST", "PGSERVICE", "PGHOSTADDR", "PGOPTIONS"), "elsewhere")
+    code = (
+        "import os, sys, time; print(os.environ['PGHOST'], os.environ['PGPORT'],"
+        "os.environ['PPG_DIRECT'], sorted(n for n in os.environ if n.startswith('PG')),"
+        "os.environ['PGPASSWORD'] == sys.stdin.readline().strip(), flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ppg_integrations", "run", "--", sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **misleading},
+    )
+    try:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(f"{secret(live)}\n")
+        process.stdin.flush()
+        said = process.stdout.readline()
+        assert said.startswith(f"127.0.0.1 {live.direct.port} 1")
+        assert said.strip().endswith("True")
+        assert "PGSERVICE" not in said
+        assert "PGHOSTADDR" not in said
+        lines = [
+            path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if readable(path)
+        ]
+        assert any(b"ppg_integrations" in line for line in lines)
+        assert not any(secret(live).encode() in line for line in lines)
+    finally:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        for pid in children:
+            os.kill(int(pid), signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGTERM
+
+
+def readable(path: Path) -> bool:
+    try:
+        path.read_bytes()
+    except OSError:  # it has ended meanwhile
+        return False
+    return True
+
+
+def test_run_gives_the_tools_own_exit_status(live: Generated) -> None:
+    done = ppg(
+        "run", "psql", "-Atc", "SELECT count(*) FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+    )
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+    assert ppg("run", "--", sys.executable, "-c", "raise SystemExit(7)").returncode == 7
+    assert ppg("run", "--", "sh", "-c", "exit 3").returncode == 3
+
+
+def test_run_errors(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u@db.example/d")
+    assert main(["run", "--", "true"]) == 1
+    assert "DIRECT_URL" in capsys.readouterr().err
+    monkeypatch.setenv("DIRECT_URL", "postgresql://u@db.example/d")
+    assert main(["run"]) == 1
+    assert "no program" in capsys.readouterr().err
+    assert main(["run", "--", "no-such-tool-anywhere"]) == 1
+    assert "no-such-tool-anywhere" in capsys.readouterr().err
+
+
+# -- the command line -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["show", "--nonsense"], ["local"]])
+def test_wrong_usage_is_2(arguments: list[str]) -> None:
+    done = ppg(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "usage:" in done.stderr
+
+
+def test_help_and_version_are_short() -> None:
+    assert ppg("--version").stdout == f"ppg-connect {__version__}\n"
+    shown = ppg("--help").stdout
+    assert len(shown.splitlines()) < 25
+    for verb in ("create", "show", "doctor", "run", "local"):
+        assert verb in shown
+
+
+def test_options_may_stand_on_either_side_of_their_values(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "other.env").write_text(f"DATABASE_URL={NEON_POOLED}\n")
+    assert main(["show", "--json", "--env-file", "other.env"]) == 0
+    assert json.loads(capsys.readouterr().out)["env_file"] == str(folder / "other.env")
+    monkeypatch.setenv("PPG_ENV_FILE", "other.env")
+    assert main(["show", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["pooled"]["source"].endswith("other.env")
+
+
+def test_a_reader_that_goes_away_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", NEON_POOLED)
+    done = subprocess.run(
+        f"'{sys.executable}' -m ppg_integrations show | true",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+
+
+def test_progress_is_shown_only_when_a_step_takes_long() -> None:
+    import io
+
+    from ppg_integrations.cli.screen import Screen
+
+    out, err = io.StringIO(), io.StringIO()
+    screen = Screen(out, err)
+    screen.progress("quick")
+    screen.quiet()
+    time.sleep(0.7)
+    assert err.getvalue() == ""
+    screen.progress("slow")
+    time.sleep(0.8)
+    screen.line("done")
+    assert err.getvalue() == "slow ...\n"
+    assert out.getvalue() == "done\n"

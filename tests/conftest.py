@@ -1,0 +1,65 @@
+"""Fixtures that every test folder shares. Servers are real ones, started once a worker."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from ppg_integrations.providers.base import Generated
+from ppg_integrations.providers.local.servers import LocalServers
+
+#: data that outlive no test need not reach the disk
+UNSAFE_AND_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+_OURS = re.compile(
+    r"PPG_|PG[A-Z]|PRISMA_|NEON_|CASEDEV_|(DATABASE|DIRECT|POSTGRES|DATABASE_DIRECT)_(URL|PRISMA)"
+    r"|CREATE_DB_WORKER_URL|CLAIM_DB_WORKER_URL|DJANGO_SETTINGS_MODULE"
+)
+# The one thing that tests share with the machine: PgBouncer is not fetched anew for each of them.
+_CACHE = str(Path(platformdirs.user_cache_dir("ppg-integrations", appauthor=False)).parent)
+
+
+@pytest.fixture(autouse=True)
+def clean_environ(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """None of our variables and none of libpq's; HOME is a folder of the test's own."""
+    for name in list(os.environ):
+        if _OURS.match(name):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+    monkeypatch.setenv("XDG_CACHE_HOME", _CACHE)
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[LocalServers]:
+    """A started PostgreSQL with PgBouncer in front; a machine without either fails here."""
+    with tempfile.TemporaryDirectory(prefix="ppg-tests-") as folder:
+        # an account that root drops to has to get through
+        os.chmod(folder, 0o711)
+        local = LocalServers(Path(folder) / "app/.ppg/local", settings=UNSAFE_AND_FAST)
+        try:
+            status = local.start()
+            assert status.running
+            assert status.pooler is not None, status.notes
+            assert status.tls, status.notes
+            yield local
+        finally:
+            local.erase()
+
+
+@pytest.fixture
+def generated(servers: LocalServers) -> Iterator[Generated]:
+    """A fresh role, and a fresh database that it owns; both are dropped afterwards."""
+    database = f"t_{secrets.token_hex(4)}"
+    try:
+        yield servers.generate("tester", database=database)
+    finally:
+        servers.drop(database)
