@@ -11,10 +11,8 @@ import sys
 # and stops in plain words.
 if sys.version_info < (3, 10):  # noqa: UP036
     sys.exit(
-        "dev.py needs Python 3.10 or later, and this is {}.{} ({}).\n"
-        "Name a newer one, as in: python3.12 dev.py demo".format(
-            sys.version_info[0], sys.version_info[1], sys.executable
-        )
+        f"dev.py needs Python 3.10 or later; {sys.executable} is {sys.version.split()[0]}.\n"
+        "Name a newer one, as in: python3.12 dev.py demo"
     )
 
 import argparse
@@ -28,7 +26,7 @@ from devtools import interpreters, matrix, running, venv
 
 CHECKOUT = venv.Checkout(Path(__file__).resolve().parent)
 DEMO = ("-e", ".[django,local,psycopg]", "--group", "demo")
-QUICK = ("-e", ".[django,flask,local,psycopg]", "--group", "test")
+QUICK = ("-e", ".[django,flask,local,psycopg,psycopg2]", "--group", "test")
 TOX = ("--group", "test-runner")
 
 
@@ -88,7 +86,7 @@ def test(environ: dict[str, str], arguments: list[str], *, strict: bool) -> int:
         counted = {name: matrix.counts(report) for name, report in reports.items()}
     rows = matrix.judge(versions, journal, counted, strict=strict)
     sums = matrix.total(row.counts for row in rows)
-    print("\n{}\n\n{}".format(matrix.table(rows), matrix.closing(sums)), flush=True)
+    print(f"\n{matrix.table(rows)}\n\n{matrix.closing(sums)}", flush=True)
     return status or int(sums.failed > 0)
 
 

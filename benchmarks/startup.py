@@ -39,10 +39,12 @@ def seconds(statement: str) -> tuple[float, float]:
     """Seconds inside the interpreter, and for the whole process."""
     import time
 
+    environ = {**os.environ, **ENVIRON}
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)  # installed packages have theirs
     start = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", TIMED.format(statement=statement)],
-        env={**os.environ, **ENVIRON},
+        env=environ,
         capture_output=True,
         text=True,
         check=True,

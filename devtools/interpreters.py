@@ -16,7 +16,7 @@ SUPPORTED = ("3.10", "3.11", "3.12", "3.13")
 
 
 def _own_folders(environ: Environ) -> list[str]:
-    """The running interpreter's folder, then PATH; a shim may answer for nothing, so none of them."""
+    """The running interpreter's folder, then PATH without shims: one may answer for nothing."""
     path = [f for f in environ.get("PATH", "").split(os.pathsep) if f and Path(f).name != "shims"]
     return [str(Path(base_python()).parent), *path]
 

@@ -28,15 +28,20 @@ def postgres_url(text: str, subject: str) -> str:
 
     Raises:
         AccelerateURLError: it is one of the hosted Accelerate.
-        URLError: it is a local one, and its key holds no PostgreSQL URL.
+        URLError: it is a local one, and its key holds no PostgreSQL URL; or it is neither.
     """
+    if not text.lower().startswith(SCHEMES):
+        raise URLError(
+            f"{subject} has an unknown scheme",
+            hint="A PostgreSQL URL starts with postgresql://",
+        )
     try:
         parts = urlsplit(text)
         host = parts.hostname or ""
         keys = parse_qs(parts.query).get("api_key", [])
     except ValueError:
         host, keys = "", []
-    if text.startswith("prisma+postgres://") and host in ("localhost", "127.0.0.1", "::1"):
+    if text.lower().startswith(SCHEMES[1]) and host in ("localhost", "127.0.0.1", "::1"):
         return _inside(keys[0] if keys else "", subject)
     raise AccelerateURLError(
         f"{subject} is a Prisma Accelerate URL, an HTTP protocol that only Prisma's own client "

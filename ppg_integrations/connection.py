@@ -13,7 +13,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from .errors import ConnectError, QueryError
-from .failures import explain, redact
+from .failures import address, explain, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -149,7 +149,7 @@ class Connection:
         raise failure
 
     def _failure(self, error: Exception) -> QueryError | ConnectError:
-        where = f"{self.url.host}:{self.url.port}"
+        where = address(self.url)
         sqlstate: str = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or ""
         if self._expired:
             return ConnectError(

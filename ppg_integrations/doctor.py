@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from . import hazards, names, tls
+from .failures import address
 from .hazards import endpoint, loopback
 from .probe import ProbeResult, probe
 from .problems import Problem, problem
@@ -24,6 +25,13 @@ SHARING: Final = frozenset({"transaction-pooler", "statement-pooler"})
 _KEEPING: Final = frozenset({"direct", "proxy", "session-pooler"})
 #: share of the connections above which a burst is likely to find none
 _FEW: Final = 0.8
+_WORDS: Final = {
+    "transaction-pooler": "a transaction pooler",
+    "session-pooler": "a session pooler",
+    "statement-pooler": "a statement pooler",
+    "direct": "the server itself",
+    "proxy": "a proxy that keeps sessions",
+}
 _SEVERITIES: Final = ("error", "warning", "info")
 
 
@@ -133,15 +141,16 @@ def _kinds(
             "swapped",
             pooled=pair.pooled_source,
             direct=pair.direct_source,
-            kind=_words(direct.kind),
-            pooled_host=_address(pair.pooled),
-            direct_host=_address(pair.direct),
+            pooled_kind=_WORDS[pooled.kind],
+            direct_kind=_WORDS[direct.kind],
+            pooled_host=address(pair.pooled),
+            direct_host=address(pair.direct or pair.pooled),
             pooled_name=_name(pair.pooled_source, names.POOLED),
             direct_name=_name(pair.direct_source, names.DIRECT),
         )
         return
     if direct is not None and direct.kind in SHARING:
-        kind, name = _words(direct.kind), _name(pair.direct_source, names.DIRECT)
+        kind, name = _WORDS[direct.kind], _name(pair.direct_source, names.DIRECT)
         yield problem("direct-is-pooler", endpoint=right, kind=kind, name=name)
     elif direct is not None and direct.kind == "session-pooler":
         yield problem("direct-is-session-pooler", endpoint=right)
@@ -152,7 +161,7 @@ def _kinds(
         yield problem(
             "same-endpoint",
             severity="info" if loopback(pair.pooled) else "warning",
-            host=_address(pair.pooled),
+            host=address(pair.pooled),
             name=_name(pair.pooled_source, names.POOLED),
         )
     elif pooled.kind in _KEEPING:
@@ -247,10 +256,6 @@ def _endpoint_json(
     }
 
 
-def _address(url: PostgresURL | None) -> str:
-    return f"{url.host or 'the local socket'}:{url.port}" if url is not None else ""
-
-
 def _name(source: Source | None, variables: tuple[str, ...]) -> str:
     """What a user changes: the variable that was read, else the one to set."""
     if source is not None and source.kind == "argument":
@@ -258,7 +263,3 @@ def _name(source: Source | None, variables: tuple[str, ...]) -> str:
     if source is not None and source.kind in ("environment", "file"):
         return source.name
     return variables[0]
-
-
-def _words(kind: str) -> str:
-    return kind.replace("-", " ")

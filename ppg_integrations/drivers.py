@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .connection import Connection
 from .errors import ConnectError, DriverError
-from .failures import condense, explain, redact
+from .failures import address, condense, explain, redact
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -147,7 +147,7 @@ def _refusal(url: PostgresURL, text: str, source: str) -> ConnectError:
     row = explain(text)
     origin = f" ({source})" if source else ""
     return ConnectError(
-        f"cannot connect to {url.host}:{url.port}{origin}: {condense(text)}",
+        f"cannot connect to {address(url)}{origin}: {condense(text)}",
         hint=row.hint if row else "",
         code=row.code if row else "",
     )

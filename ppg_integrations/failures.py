@@ -181,6 +181,11 @@ _QUESTION: Final = "Is the server running"
 _SHORT: Final = 4
 
 
+def address(url: PostgresURL) -> str:
+    """How messages call the place a URL leads to: its first host and port."""
+    return f"{url.host}:{url.port}" if url.host else "the local socket"
+
+
 def explain(text: str) -> Failure | None:
     """The first row of :data:`FAILURES` that `text` matches."""
     for row in FAILURES:

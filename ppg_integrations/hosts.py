@@ -7,7 +7,7 @@ the direct URL into ``DATABASE_URL``), hosts do not. A host that no row knows sa
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from .urls import PostgresURL
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Kind = Literal["pooled", "direct", "unknown"]
 
 
-class HostInfo(NamedTuple):
+class HostInfo:
     """What a host says.
 
     Attributes:
@@ -25,10 +25,15 @@ class HostInfo(NamedTuple):
         tls_required: True where the server refuses a connection without TLS.
     """
 
-    provider: str | None
-    kind: Kind
-    creates_databases: bool
-    tls_required: bool
+    __slots__ = ("creates_databases", "kind", "provider", "tls_required")
+
+    def __init__(
+        self, provider: str | None, kind: Kind, creates_databases: bool, tls_required: bool
+    ) -> None:
+        self.provider = provider
+        self.kind = kind
+        self.creates_databases = creates_databases
+        self.tls_required = tls_required
 
 
 # Each row: what the host ends with, a pattern of the whole host, its port (None for any), and what

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from . import names
 from .errors import MissingDirectURLError
@@ -16,7 +16,35 @@ _NO_DIRECT: Final = (
 )
 
 
-class Source(NamedTuple):
+class _Value:
+    """Immutable, and compared by its slots. A NamedTuple would cost settings imports a tenth."""
+
+    __slots__: tuple[str, ...] = ()  # in the order of the arguments
+
+    def __init__(self, *values: object) -> None:
+        for name, value in zip(self.__slots__, values, strict=True):
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a {type(self).__name__} is immutable")
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+
+    def __hash__(self) -> int:
+        return hash(tuple(getattr(self, name) for name in self.__slots__))
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
+        return f"{type(self).__name__}({shown})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), tuple(getattr(self, name) for name in self.__slots__))
+
+
+class Source(_Value):
     """Where one half of a pair came from. ``str`` is what people read.
 
     Attributes:
@@ -25,9 +53,14 @@ class Source(NamedTuple):
         place: path of the file, or text of the source it was derived from.
     """
 
+    __slots__ = ("kind", "name", "place")
+
     kind: SourceKind
     name: str
-    place: str = ""
+    place: str
+
+    def __init__(self, kind: SourceKind, name: str, place: str = "") -> None:
+        super().__init__(kind, name, place)
 
     def __str__(self) -> str:
         if self.kind == "argument":
@@ -41,7 +74,7 @@ class Source(NamedTuple):
         return f"{self.name} in {self.place}"
 
 
-class ConnectionPair(NamedTuple):
+class ConnectionPair(_Value):
     """What :func:`ppg_integrations.resolve` found.
 
     Attributes:
@@ -54,13 +87,35 @@ class ConnectionPair(NamedTuple):
         env_file: path of the ``.env`` file that was, or would have been, read.
     """
 
+    __slots__ = (  # noqa: RUF023
+        "pooled",
+        "direct",
+        "pooled_source",
+        "direct_source",
+        "provider",
+        "warnings",
+        "env_file",
+    )
+
     pooled: PostgresURL
     direct: PostgresURL | None
     pooled_source: Source
     direct_source: Source | None
-    provider: str | None = None
-    warnings: tuple[str, ...] = ()
-    env_file: str | None = None
+    provider: str | None
+    warnings: tuple[str, ...]
+    env_file: str | None
+
+    def __init__(
+        self,
+        pooled: PostgresURL,
+        direct: PostgresURL | None,
+        pooled_source: Source,
+        direct_source: Source | None,
+        provider: str | None = None,
+        warnings: tuple[str, ...] = (),
+        env_file: str | None = None,
+    ) -> None:
+        super().__init__(pooled, direct, pooled_source, direct_source, provider, warnings, env_file)
 
     def require_direct(self) -> PostgresURL:
         """The direct URL.

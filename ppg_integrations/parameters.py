@@ -9,7 +9,7 @@ https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 #: Every keyword of libpq 18 that may stand in a URL. The parts of the URL itself are folded into
 #: it before this table is asked.
@@ -79,24 +79,16 @@ _SSL: Final = {
 }
 
 
-class Sanitised(NamedTuple):
-    """What :func:`sanitise` made of a query.
+def sanitise(
+    pairs: Iterable[tuple[str, str]],
+) -> tuple[dict[str, str], tuple[str, ...], tuple[str, ...], str]:
+    """Applies the table to the parameters of one URL; of a repeated name the last one counts.
 
-    Attributes:
-        params: libpq keywords and their values.
-        notes: what was dropped or translated without a loss.
-        warnings: what was dropped and may be missed.
-        refused: the reason why the URL cannot be used, or ``""``. Names no value.
+    Returns:
+        The libpq keywords and their values; what was dropped or translated without a loss; what was
+        dropped and may be missed; and the reason why the URL cannot be used, or ``""``, which
+        repeats no value.
     """
-
-    params: dict[str, str]
-    notes: tuple[str, ...]
-    warnings: tuple[str, ...]
-    refused: str
-
-
-def sanitise(pairs: Iterable[tuple[str, str]]) -> Sanitised:
-    """Applies the table to the parameters of one URL; of a repeated name the last one counts."""
     params: dict[str, str] = {}
     notes: list[str] = []
     warnings: list[str] = []
@@ -140,7 +132,7 @@ def sanitise(pairs: Iterable[tuple[str, str]]) -> Sanitised:
     if params.get("sslmode") == "no-verify":
         params["sslmode"] = "require"
         notes.append("translated sslmode=no-verify to its libpq name, require")
-    return Sanitised(params, tuple(notes), tuple(warnings), refused or _bad_value(params))
+    return params, tuple(notes), tuple(warnings), refused or _bad_value(params)
 
 
 def _bad_value(params: dict[str, str]) -> str:

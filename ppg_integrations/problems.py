@@ -39,13 +39,13 @@ TABLE: Final = {
     "unreachable": _Row("error", "{endpoint}: {text}", "{hint}"),
     "swapped": _Row(
         "error",
-        "the two URLs have changed places: {pooled} reaches the server itself ({pooled_host}), and"
-        " {direct} a {kind} ({direct_host})",
+        "the two URLs have changed places: {pooled} reaches {pooled_kind} ({pooled_host}), and"
+        " {direct} {direct_kind} ({direct_host})",
         "Exchange the values of {pooled_name} and {direct_name}.",
     ),
     "direct-is-pooler": _Row(
         "error",
-        "{endpoint} reaches a {kind}: migrations through it seem to work, and lose locks, settings"
+        "{endpoint} reaches {kind}: migrations through it seem to work, and lose locks, settings"
         " and prepared statements",
         "Set {name} to the URL of the server itself; the provider's console shows it as direct,"
         " unpooled or non-pooling.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Collection, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from . import hosts, names
 from .errors import (
@@ -23,13 +23,13 @@ DEFAULT_ENV_FILE: Final = ".env"
 _MISMATCHES: Final = ("user", "database")
 
 
-class _Half(NamedTuple):
-    url: PostgresURL
-    source: Source
+class _Half:
+    __slots__ = ("info", "source", "url")
 
-    @property
-    def info(self) -> hosts.HostInfo:
-        return hosts.classify(self.url.host, self.url.port)
+    def __init__(self, url: PostgresURL, source: Source) -> None:
+        self.url = url
+        self.source = source
+        self.info = hosts.classify(url.host, url.port)
 
 
 class _Places:
@@ -65,6 +65,13 @@ class _Places:
                 for name in wanted
                 if (self.file().get(name) or "").strip()
             ]
+            for value, source in found:
+                if "${" in value:
+                    # docker compose would fill it in; sh and `docker run --env-file` would not.
+                    raise ConfigurationError(
+                        f"{source} has a ${{...}} in it, and nothing fills that in here",
+                        hint="Write the whole URL out; a literal ${ in a password is %24%7B.",
+                    )
         return found
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from . import accelerate, hosts, urltext
+from . import hosts, urltext
 from .errors import ConfigurationError, URLError
 from .parameters import LIBPQ, SECRET, sanitise
 from .secret import MASK, MaskedStr, Secret
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
+    from typing_extensions import Self
 
 #: libpq's environment variables, by keyword:
 #: https://www.postgresql.org/docs/current/libpq-envars.html
@@ -61,11 +62,24 @@ _DEFAULT_PORT: Final = 5432
 _SAFE: Final = "/:,"
 
 
-class HostPort(NamedTuple):
+class HostPort(tuple[str, "int | None"]):
     """One server: a host name, an address or a socket folder, and its port if one was given."""
 
-    host: str
-    port: int | None
+    __slots__ = ()
+
+    def __new__(cls, host: str, port: int | None) -> Self:
+        return tuple.__new__(cls, (host, port))
+
+    def __getnewargs__(self) -> tuple[str, int | None]:
+        return (self.host, self.port)
+
+    @property
+    def host(self) -> str:
+        return self[0]
+
+    @property
+    def port(self) -> int | None:
+        return self[1]
 
 
 class PostgresURL:
@@ -126,8 +140,10 @@ class PostgresURL:
         """
         subject = source or "the URL"
         cleaned = urltext.clean(text, subject)
-        local = cleaned.lower().startswith(accelerate.SCHEMES)
+        local = cleaned.lower().startswith("prisma")
         if local:
+            from . import accelerate
+
             cleaned = urltext.clean(accelerate.postgres_url(cleaned, subject), subject)
         parts = urltext.split(cleaned, subject)
         overrides = {}
@@ -336,9 +352,12 @@ class PostgresURL:
         )
 
     def _text(self, *, reveal: bool) -> str:
-        userinfo = quote(self.user, safe="")
+        # sh expands a "~" that follows a ":"; quote() leaves it alone.
+        userinfo = quote(self.user, safe="").replace("~", "%7E")
         if self.password is not None:
-            userinfo += ":" + (quote(self.password.reveal(), safe="") if reveal else MASK)
+            userinfo += ":" + (
+                quote(self.password.reveal(), safe="").replace("~", "%7E") if reveal else MASK
+            )
         servers = ",".join(
             _quote_host(name) + (f":{port}" if port else "") for name, port in self.hosts
         )

@@ -8,7 +8,7 @@ https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple, NoReturn
+from typing import Final, NoReturn
 from urllib.parse import unquote_to_bytes
 
 from .errors import URLError
@@ -39,15 +39,27 @@ _TAIL: Final = (
 )
 
 
-class Parts(NamedTuple):
+class Parts:
     """The decoded parts. A port of ``None`` was not given; a host may be a socket folder."""
 
-    user: str
-    password: str
-    hosts: tuple[tuple[str, int | None], ...]
-    database: str
-    query: tuple[tuple[str, str], ...]
-    unencoded: bool
+    __slots__ = ("database", "hosts", "password", "query", "unencoded", "user")
+
+    def __init__(
+        self,
+        user: str,
+        password: str,
+        hosts: tuple[tuple[str, int | None], ...],
+        database: str,
+        query: tuple[tuple[str, str], ...],
+        *,
+        unencoded: bool,
+    ) -> None:
+        self.user = user
+        self.password = password
+        self.hosts = hosts
+        self.database = database
+        self.query = query
+        self.unencoded = unencoded
 
 
 def clean(text: object, subject: str) -> str:
@@ -117,7 +129,7 @@ def split(text: str, subject: str) -> Parts:
         tuple(_host(one, subject) for one in hosts.split(",")) if hosts else (),
         _decode(path[1:], "the database name", subject),
         _query(query, subject),
-        unencoded,
+        unencoded=unencoded,
     )
 
 

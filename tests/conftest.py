@@ -15,13 +15,15 @@ import pytest
 from ppg_integrations.providers.base import Generated
 from ppg_integrations.providers.local.servers import LocalServers
 
-#: data that outlive no test need not reach the disk
-UNSAFE_AND_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+#: Data that outlive no test need not reach the disk. Commits still reach the kernel: tests kill.
+UNSAFE_AND_FAST = {"fsync": "off", "full_page_writes": "off"}
 
 _OURS = re.compile(
     r"PPG_|PG[A-Z]|PRISMA_|NEON_|CASEDEV_|(DATABASE|DIRECT|POSTGRES|DATABASE_DIRECT)_(URL|PRISMA)"
     r"|CREATE_DB_WORKER_URL|CLAIM_DB_WORKER_URL|DJANGO_SETTINGS_MODULE"
 )
+# With these a run chooses which servers it is made on.
+_SERVERS = ("PPG_POSTGRES_BIN", "PPG_PGBOUNCER")
 # The one thing that tests share with the machine: PgBouncer is not fetched anew for each of them.
 _CACHE = str(Path(platformdirs.user_cache_dir("ppg-integrations", appauthor=False)).parent)
 
@@ -30,9 +32,9 @@ _CACHE = str(Path(platformdirs.user_cache_dir("ppg-integrations", appauthor=Fals
 def clean_environ(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """None of our variables and none of libpq's; HOME is a folder of the test's own."""
+    """None of our variables (but the two above) and none of libpq's; HOME is a folder of the test's own."""
     for name in list(os.environ):
-        if _OURS.match(name):
+        if _OURS.match(name) and name not in _SERVERS:
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
     monkeypatch.setenv("XDG_CACHE_HOME", _CACHE)

@@ -17,10 +17,13 @@ sys.path[0] = str(Path(__file__).resolve().parents[2])
 from example_projects.demo.story import tell  # noqa: E402
 
 
-def _terminated(_number: int, _frame: object) -> None:
+def _interrupt(_number: int, _frame: object) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # a second one would stop the clearing up
     raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _terminated)  # clear up then, too
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, _interrupt)
     sys.exit(tell())

@@ -39,10 +39,12 @@ class _Guest:
         self._cookie = self._token = self._house = ""
         self.failed = self.signed = 0
 
-    def visit(self, requests: int, start: threading.Barrier) -> None:
+    def visit(self, requests: int, start: threading.Barrier, over: threading.Event) -> None:
         """Opens the form, then reads some pages for each entry that it writes."""
         start.wait(_SECONDS)
         for turn in range(requests):
+            if over.is_set():
+                break
             act: Callable[[], bool] = self._read
             if not self._token:
                 act = self._open_form
@@ -93,11 +95,15 @@ class _Guest:
 
 def burst(address: tuple[str, int], *, guests: int, requests: int) -> Burst:
     """All `guests` at once, each with its share of `requests` (a multiple of `guests`)."""
-    start = threading.Barrier(guests)
+    start, over = threading.Barrier(guests), threading.Event()
     crowd = [_Guest(address, f"Guest {number}") for number in range(1, guests + 1)]
     with ThreadPoolExecutor(guests) as pool:
-        for visit in [pool.submit(guest.visit, requests // guests, start) for guest in crowd]:
-            visit.result()
+        try:
+            visits = [pool.submit(guest.visit, requests // guests, start, over) for guest in crowd]
+            for visit in visits:
+                visit.result()
+        finally:
+            over.set()  # on Ctrl-C the pool would wait for all of it
     return Burst(
         requests, sum(guest.failed for guest in crowd), sum(guest.signed for guest in crowd)
     )

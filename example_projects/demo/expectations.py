@@ -12,7 +12,7 @@ from .table import Row, faults
 
 def doctor_as_named(report: Mapping[str, Any], seen: Seen) -> Row:
     kinds = _kinds(report)
-    return _row(
+    return _command(
         "ppg_connect doctor",
         seen,
         "both URLs are what their names say",
@@ -23,7 +23,7 @@ def doctor_as_named(report: Mapping[str, Any], seen: Seen) -> Row:
 
 def doctor_finds_swap(report: Mapping[str, Any], seen: Seen) -> Row:
     kinds = _kinds(report)
-    return _row(
+    return _command(
         "ppg_connect doctor",
         seen,
         "finds the swap, exit status 1",
@@ -33,7 +33,7 @@ def doctor_finds_swap(report: Mapping[str, Any], seen: Seen) -> Row:
 
 
 def migrate_direct(seen: Seen) -> Row:
-    return _row(
+    return _command(
         "migrate",
         seen,
         "straight to PostgreSQL",
@@ -43,7 +43,7 @@ def migrate_direct(seen: Seen) -> Row:
 
 
 def migrate_through_pooler(seen: Seen) -> Row:
-    return _row(
+    return _command(
         "migrate",
         seen,
         "through the pooler, and no error says so",
@@ -52,10 +52,18 @@ def migrate_through_pooler(seen: Seen) -> Row:
     )
 
 
-def burst_pooled(what: str, came: Burst, seen: Seen, *, stored: int, threads: int) -> Row:
-    """Args: `stored`, the rows that the burst left; `threads`, how many gunicorn may use."""
+def burst_pooled(
+    what: str, came: Burst, seen: Seen, *, stored: int, threads: int, pool: int
+) -> Row:
+    """The burst by the right pair.
+
+    Args:
+        stored: rows that it left.
+        threads: of gunicorn; each keeps a connection.
+        pool: connections that PgBouncer may hold.
+    """
     counters = seen.counters
-    return _row(
+    return _burst(
         what,
         seen,
         f"{came.failed or 'none'} failed",
@@ -67,16 +75,21 @@ def burst_pooled(what: str, came: Burst, seen: Seen, *, stored: int, threads: in
             f"a transaction through PgBouncer for each request, not {counters.pooled_transactions}",
         ),
         (
-            0 < seen.held < counters.pooled_logins <= threads,
-            f"fewer connections on PostgreSQL than logins on PgBouncer, at most {threads}",
+            0 < seen.held <= pool < counters.pooled_logins <= threads,
+            f"up to {threads} logins on PgBouncer, which makes up to {pool} connections do",
         ),
     )
 
 
 def burst_direct(what: str, came: Burst, seen: Seen, *, limit: int, refused: bool) -> Row:
-    """Args: `refused`, whether PostgreSQL said that it has no connection left."""
+    """The burst by the swapped pair.
+
+    Args:
+        limit: connections that PostgreSQL grants.
+        refused: it said that there is none left.
+    """
     counters = seen.counters
-    return _row(
+    return _burst(
         what,
         seen,
         f"{came.failed} failed: too many connections",
@@ -87,16 +100,13 @@ def burst_direct(what: str, came: Burst, seen: Seen, *, limit: int, refused: boo
     )
 
 
-def _row(what: str, seen: Seen, outcome: str, *expectations: tuple[bool, str]) -> Row:
-    counters = seen.counters
-    return Row(
-        what,
-        counters.pooled_logins,
-        counters.direct_logins,
-        seen.held,
-        outcome,
-        faults(*expectations),
-    )
+def _command(what: str, seen: Seen, outcome: str, *expectations: tuple[bool, str]) -> Row:
+    return _burst(what, seen, outcome, *expectations)._replace(held=None)
+
+
+def _burst(what: str, seen: Seen, outcome: str, *expectations: tuple[bool, str]) -> Row:
+    logins = seen.counters.pooled_logins, seen.counters.direct_logins
+    return Row(what, *logins, seen.held, outcome, faults(*expectations))
 
 
 def _kinds(report: Mapping[str, Any]) -> tuple[str, str]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from ppg_integrations.providers.local.pgbouncer import Pool
+from ppg_integrations.providers.local.servers import LocalServers
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeVar
 
     from ppg_integrations import PostgresURL
     from ppg_integrations.providers.local.counters import Counters
-    from ppg_integrations.providers.local.servers import LocalServers
 
     Result = TypeVar("Result")
 
-_OURS: Final = "FROM pg_stat_activity WHERE datname = %s AND usename = %s"
+_HELD: Final = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND usename = %s"
 
 
 class Seen(NamedTuple):
@@ -41,15 +43,25 @@ class Server:
         self._database = url.dbname
         self._whose = (url.dbname, url.user)
 
-    def limit(self, connections: int) -> None:
-        """Grants the database this many connections, as a hosted plan does."""
+    def limit(self, *, pool: int, connections: int) -> None:
+        """Sets the limits of a small hosted plan, which takes a restart.
+
+        Args:
+            pool: connections to PostgreSQL that PgBouncer may hold for the application.
+            connections: what PostgreSQL grants to everybody who uses the database.
+        """
+        self._servers.stop()
+        LocalServers(self._servers.folder, pool=Pool(default_size=pool)).start()
         with self._servers.connect() as connection:
             connection.execute(f'ALTER DATABASE "{self._database}" CONNECTION LIMIT {connections}')
 
     def let_go(self) -> None:
         """Ends every connection to the database, so that the next step starts with none."""
         with self._servers.connect() as connection:
-            connection.fetch(f"SELECT pg_terminate_backend(pid, 5000) {_OURS}", self._whose)
+            connection.fetch(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+                (self._database,),
+            )
 
     def entries(self) -> int:
         """Rows of the guestbook."""
@@ -61,5 +73,5 @@ class Server:
         before = self._servers.counters(self._database)
         result = work()
         with self._servers.connect() as connection:
-            held = int(connection.fetch(f"SELECT count(*) {_OURS}", self._whose)[0][0])
+            held = int(connection.fetch(_HELD, self._whose)[0][0])
         return result, Seen(self._servers.counters(self._database) - before, held)

@@ -19,8 +19,9 @@ from .server import Seen, Server
 from .table import Part, render
 
 GUESTS: Final = 40
-REQUESTS: Final = 1000
-#: Connections that PostgreSQL grants to the database, as a small plan would.
+REQUESTS: Final = 600
+#: Connections to PostgreSQL, as a small hosted plan limits them: PgBouncer's, and all.
+POOL: Final = 5
 LIMIT: Final = 12
 _BURST: Final = f"{REQUESTS:,} requests, {GUESTS} at once"
 
@@ -74,6 +75,8 @@ class _Story:
         self._say_what_runs()
         pair = self.project.pair()
         server = Server(self.project.servers, pair.direct or pair.pooled)
+        with self._step(f"limits: {POOL} connections for PgBouncer, {LIMIT} for all"):
+            server.limit(pool=POOL, connections=LIMIT)
         return [self._as_generated(server), self._swapped(server, pair)]
 
     def _say_what_runs(self) -> None:
@@ -92,12 +95,16 @@ class _Story:
         with self._step("migrate"):
             _, seen = server.watch(lambda: self.project.manage("migrate"))
         migrate = expected.migrate_direct(seen)
-        server.limit(LIMIT)
         server.let_go()
         with self._step(_BURST):
             came, seen = self._burst(server, {})
         requests = expected.burst_pooled(
-            _BURST, came, seen, stored=server.entries(), threads=web.WORKERS * web.THREADS
+            _BURST,
+            came,
+            seen,
+            stored=server.entries(),
+            threads=web.WORKERS * web.THREADS,
+            pool=POOL,
         )
         return Part("The pair as ppg_connect wrote it", (doctor, migrate, requests))
 
@@ -133,7 +140,8 @@ class _Story:
         start = time.monotonic()
         try:
             yield
-        except BaseException:
-            self.screen.line("   failed")
+        except BaseException as error:
+            stopped = isinstance(error, KeyboardInterrupt)
+            self.screen.line("  stopped" if stopped else "   failed")
             raise
         self.screen.line(f"{time.monotonic() - start:7.1f} s")

@@ -14,7 +14,7 @@ class Row(NamedTuple):
     Attributes:
         what: what ran.
         pooled, direct: logins on PgBouncer, and on PostgreSQL without it, as they counted them.
-        held: connections to PostgreSQL that it took.
+        held: connections to PostgreSQL that it took; None for a command, which keeps none.
         outcome: how it ended, in a few words.
         faults: what is not as it should be; empty for a good row.
     """
@@ -22,7 +22,7 @@ class Row(NamedTuple):
     what: str
     pooled: int
     direct: int
-    held: int
+    held: int | None
     outcome: str
     faults: tuple[str, ...] = ()
 
@@ -65,4 +65,5 @@ def render(parts: Iterable[Part], style: Style) -> str:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    return (row.what, str(row.pooled), str(row.direct), str(row.held), row.outcome)
+    held = "" if row.held is None else str(row.held)
+    return (row.what, str(row.pooled), str(row.direct), held, row.outcome)

@@ -15,7 +15,7 @@ from typing import Final
 from .project import Project, StepError
 
 WORKERS: Final = 2
-THREADS: Final = 16  # of each worker
+THREADS: Final = 20  # of each worker
 _READY: Final = 30  # seconds
 _GRACE: Final = 5  # seconds for requests that are under way when it is stopped
 

@@ -117,15 +117,20 @@ def _perform(
 
 
 def _create(context: Context, options: Mapping[str, Any], screen: Screen, program: str) -> int:
+    from .. import gitguard
     from ..verbs.create import create
 
-    if options.get("gitignore", False):
-        from .. import gitguard
-
+    allow_tracked = options.get("allow_tracked", False)
+    if options.get("gitignore", False) or (
+        not (allow_tracked or options.get("json", False))
+        and screen.interactive
+        and gitguard.standing(context.env_file).state == "untracked"
+        and screen.ask(f"git would track {context.env_file}. Add it to .gitignore?")
+    ):
         gitguard.ignore(context.env_file)
     created = create(
         context,
-        allow_tracked=options.get("allow_tracked", False),
+        allow_tracked=allow_tracked,
         replace=options.get("replace", False),
     )
     reveal = options.get("reveal", False)

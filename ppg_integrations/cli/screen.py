@@ -36,6 +36,18 @@ class Screen:
         """True where a person reads standard output."""
         return self.out.isatty()
 
+    @property
+    def interactive(self) -> bool:
+        """True where a person can be asked something."""
+        return self.terminal and self.err.isatty() and sys.stdin.isatty()
+
+    def ask(self, question: str) -> bool:
+        """A question whose plain Enter means yes. Only where :attr:`interactive`."""
+        self.quiet()
+        self.err.write(f"{question} [Y/n] ")
+        self.err.flush()
+        return sys.stdin.readline().strip().lower() in ("", "y", "yes")
+
     def style(self, name: str, text: str) -> str:
         """The text in a colour, for standard output."""
         color = self._color
@@ -89,8 +101,3 @@ class Screen:
             else:
                 self.err.write(f"{message} ...\n")
             self.err.flush()
-
-
-def standard() -> Screen:
-    """The process's own streams."""
-    return Screen(sys.stdout, sys.stderr)

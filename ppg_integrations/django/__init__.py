@@ -14,8 +14,7 @@ In a project's own code and commands::
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .commands import DirectCommand
@@ -24,16 +23,20 @@ if TYPE_CHECKING:
 
 __all__ = ["DirectCommand", "databases", "direct_connection"]
 
+
 # Looked up on first use: settings import this package before Django can be used, and what they
 # need of it (databases) must cost no more than it has to.
-_HOMES: Final = {
-    "DirectCommand": "commands",
-    "databases": "settings",
-    "direct_connection": "routing",
-}
-
-
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    if name == "databases":
+        from .settings import databases
+
+        return databases
+    if name == "direct_connection":
+        from .routing import direct_connection
+
+        return direct_connection
+    if name == "DirectCommand":
+        from .commands import DirectCommand
+
+        return DirectCommand
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -121,14 +121,13 @@ def _pair(entry: state.Registered) -> Iterator[CheckMessage]:
     missing = entry.problem(entry.direct_alias)
     if missing is not None:
         yield _message("ppg.I001", text=missing.message, hint=missing.hint)
-    if entry.forced:
-        yield _message("ppg.I003", variable=names.FORCE_DIRECT, alias=alias)
-    elif pair.one_endpoint:
+    # Not on this machine: a developer's own PostgreSQL needs no pooler, nor a line at each command.
+    if pair.one_endpoint and hosts.classify(pair.pooled.host).provider != "local":
         yield _message(
             "ppg.I002",
             alias=alias,
             direct=entry.direct_alias,
-            host=pair.pooled.host or "the local socket",
+            host=pair.pooled.host,
             variable=names.POOLED[0],
         )
 

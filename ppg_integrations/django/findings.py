@@ -87,10 +87,6 @@ TABLE: Final = {
         "{alias!r} and {direct!r} are one endpoint, {host}: there is no pooler in between",
         "If the provider has one, set {variable} to its URL.",
     ),
-    "ppg.I003": _Row(
-        "{variable} is set: {alias!r} itself is direct in this process",
-        "Unset it for a process that serves requests.",
-    ),
 }
 
 #: App, what it does with a session, and what to do instead.

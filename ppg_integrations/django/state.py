@@ -5,7 +5,7 @@ One entry for each pair of aliases; the settings module fills it in while Django
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from ppg_integrations.errors import MissingDirectURLError, PPGError
 from ppg_integrations.pair import ConnectionPair
@@ -14,7 +14,7 @@ from ppg_integrations.pair import ConnectionPair
 UNCONFIGURED: Final = "ppg_integrations.django.unconfigured"
 
 
-class Registered(NamedTuple):
+class Registered:
     """One call of ``databases()``.
 
     Attributes:
@@ -28,15 +28,39 @@ class Registered(NamedTuple):
         forced: ``PPG_DIRECT`` gave the pooled alias the direct parameters.
     """
 
-    pooled_alias: str
-    direct_alias: str
-    pair: ConnectionPair | None
-    error: PPGError | None
-    env_file: str | None
-    host: str
-    port: int | str
-    name: str
-    forced: bool = False
+    __slots__ = (
+        "direct_alias",
+        "env_file",
+        "error",
+        "forced",
+        "host",
+        "name",
+        "pair",
+        "pooled_alias",
+        "port",
+    )
+
+    def __init__(
+        self,
+        pooled_alias: str,
+        direct_alias: str,
+        pair: ConnectionPair | None,
+        error: PPGError | None,
+        env_file: str | None,
+        host: str,
+        port: int | str,
+        name: str,
+        forced: bool = False,
+    ) -> None:
+        self.pooled_alias = pooled_alias
+        self.direct_alias = direct_alias
+        self.pair = pair
+        self.error = error
+        self.env_file = env_file
+        self.host = host
+        self.port = port
+        self.name = name
+        self.forced = forced
 
     def problem(self, alias: str) -> PPGError | None:
         """Why an alias of this pair has no URL; None where it has one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -483,6 +484,21 @@ def test_a_file_that_never_rests_is_an_error(path, monkeypatch):
     monkeypatch.setattr(atomicfile, "write", write)
     with pytest.raises(EnvFileError, match="changed by another program"):
         envfile.update(path, {"B": "2"})
+
+
+def test_a_full_disk_leaves_the_old_file(path, tmp_path, monkeypatch):
+    path.write_text("A=old\n")
+
+    def write(descriptor, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(atomicfile, "_write_all", write)
+    with pytest.raises(EnvFileError, match="No space left") as caught:
+        envfile.update(path, {"A": "hunter2"})
+    assert "disk is full" in caught.value.hint
+    assert "hunter2" not in str(caught.value)
+    assert path.read_text() == "A=old\n"
+    assert os.listdir(tmp_path) == [".env"]
 
 
 def test_leftovers_of_a_killed_run_are_removed(path, tmp_path):

@@ -168,6 +168,7 @@ def test_a_git_folder_that_is_no_repository_is_passed_over(checkout):
 
 
 def test_a_hooks_environment_does_not_lead_elsewhere(checkout, tmp_path, monkeypatch):
+    commit(checkout, "committed")
     other = tmp_path / "other"
     other.mkdir()
     git(other, "init", "-q")
@@ -176,6 +177,7 @@ def test_a_hooks_environment_does_not_lead_elsewhere(checkout, tmp_path, monkeyp
     monkeypatch.setenv("GIT_WORK_TREE", str(other))
     monkeypatch.setenv("GIT_INDEX_FILE", str(other / "index"))
     assert gitguard.standing(checkout / ".env").state == "untracked"
+    assert gitguard.standing(checkout / "committed").state == "tracked"
 
 
 def test_a_repository_of_somebody_else(checkout, tmp_path, monkeypatch):

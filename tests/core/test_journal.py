@@ -72,7 +72,6 @@ def test_the_time_is_utc():
 
 
 def test_files_are_private_and_ignored_by_git(journal, tmp_path):
-    os.umask(os.umask(0o022))
     journal.prepare()
     journal.record(entry())
     assert mode(tmp_path / ".ppg") == 0o700

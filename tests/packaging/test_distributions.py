@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from uv import find_uv_bin
 
 pytestmark = pytest.mark.packaging
 
+# Read before a fixture moves HOME, and with it the cache of uv and the settings of its user.
+ENVIRON = dict(os.environ)
 ROOT = Path(__file__).resolve().parents[2]
 POOLED = (
     "postgresql://ann:s3cr3t-w0rd@ep-a-b-123-pooler.eu-central-1.aws.neon.tech/app?sslmode=require"
@@ -30,15 +33,17 @@ STRAY = (
 )  # fmt: skip
 #: runs inside the installed environment: every module but those of a framework that is not there
 IMPORT_ALL = """
-import importlib, importlib.util, pkgutil, sys
+import importlib, importlib.util, os, pkgutil
 import ppg_integrations
-missing = [name for name in ("django", "flask") if not importlib.util.find_spec(name)]
-skipped = tuple(f"ppg_integrations.{name}" for name in missing)
-for module in pkgutil.walk_packages(ppg_integrations.__path__, "ppg_integrations.", onerror=None):
-    if not module.name.startswith(skipped) and not module.name.endswith("__main__"):
-        if "management.commands" not in module.name:
-            importlib.import_module(module.name)
-print(*missing)
+if "DJANGO_SETTINGS_MODULE" in os.environ:  # the commands look for the next command of their name
+    import django
+    django.setup()
+shells = {"django": "django", "flask": "flask", "pytest_plugin": "pytest"}
+missing = {f"ppg_integrations.{s}": f for s, f in shells.items() if not importlib.util.find_spec(f)}
+for module in pkgutil.walk_packages(ppg_integrations.__path__, "ppg_integrations."):
+    if not module.name.startswith(tuple(missing)) and module.name != "ppg_integrations.__main__":
+        importlib.import_module(module.name)
+print(*missing.values())
 """
 
 
@@ -49,10 +54,8 @@ class Built(NamedTuple):
 
 def uv(*arguments: str | Path) -> str:
     """Run uv and return what it printed; a failure shows it."""
-    program = shutil.which("uv")
-    assert program, "uv is missing: it comes with the dependency group `test`"
     said = subprocess.run(
-        [program, "--no-progress", *map(str, arguments)],
+        [find_uv_bin(), "--no-progress", *map(str, arguments)],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert said.returncode == 0, said.stdout
@@ -203,7 +206,7 @@ def test_the_base_install_is_small(base: Installed) -> None:
 
 
 def test_every_module_imports_without_a_framework_or_a_driver(base: Installed) -> None:
-    assert base.run("python", "-IWerror", "-c", IMPORT_ALL).split() == ["django", "flask"]
+    assert base.run("python", "-Werror", "-c", IMPORT_ALL).split() == ["django", "flask", "pytest"]
 
 
 def test_both_spellings_of_the_program_give_the_same_help(base: Installed) -> None:
@@ -236,6 +239,17 @@ DATABASES = databases()
 """
 
 
+def django_project(installed: Installed) -> dict[str, str]:
+    """The environment variables of a small Django project beside `installed`."""
+    (installed.folder / "project_settings.py").write_text(SETTINGS)
+    return {
+        "DJANGO_SETTINGS_MODULE": "project_settings",
+        "PYTHONPATH": str(installed.folder),
+        "DATABASE_URL": POOLED,
+        "DIRECT_URL": DIRECT,
+    }
+
+
 @pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
 def test_with_django_only(built: Built, tmp_path: Path, driver: str) -> None:
     installed = install(built.wheel, tmp_path / "v", f"[django,{driver}]")
@@ -243,12 +257,11 @@ def test_with_django_only(built: Built, tmp_path: Path, driver: str) -> None:
     assert "flask" not in packages
     assert ("psycopg" in packages) == (driver == "psycopg")
     assert ("psycopg2-binary" in packages) == (driver == "psycopg2")
-    (installed.folder / "project_settings.py").write_text(SETTINGS)
-    environ = {
-        "DJANGO_SETTINGS_MODULE": "project_settings", "PYTHONPATH": str(installed.folder),
-        "DATABASE_URL": POOLED, "DIRECT_URL": DIRECT,
-    }  # fmt: skip
-    assert installed.run("python", "-IWerror", "-c", IMPORT_ALL).split() == ["flask"]
+    environ = django_project(installed)
+    assert installed.run("python", "-Werror", "-c", IMPORT_ALL, **environ).split() == [
+        "flask",
+        "pytest",
+    ]
     assert "no issues" in installed.run("python", "-m", "django", "check", **environ)
     said = installed.run("python", "-m", "django", "ppg_connect", "show", **environ)
     assert "ep-a-b-123-pooler" in said
@@ -260,13 +273,15 @@ def test_with_flask_only(built: Built, tmp_path: Path) -> None:
     packages = installed.packages()
     assert {"flask", "sqlalchemy"} <= packages
     assert "django" not in packages
-    assert installed.run("python", "-IWerror", "-c", IMPORT_ALL).split() == ["django"]
+    assert installed.run("python", "-Werror", "-c", IMPORT_ALL).split() == ["django", "pytest"]
 
 
 def test_with_both_and_the_embedded_servers(built: Built, tmp_path: Path) -> None:
     installed = install(built.wheel, tmp_path / "v", "[django,flask,local,psycopg]")
     assert {"django", "flask", "trustme"} <= installed.packages()
-    assert installed.run("python", "-IWerror", "-c", IMPORT_ALL).split() == []
+    assert installed.run(
+        "python", "-Werror", "-c", IMPORT_ALL, **django_project(installed)
+    ).split() == ["pytest"]
 
 
 @pytest.mark.parametrize(

@@ -68,31 +68,31 @@ def busy(url, clients=12):
     assert not failures
 
 
-def test_the_server_itself(generated):
-    result = probe(generated.direct)
+def test_the_server_itself(shared):
+    result = probe(shared.direct)
     assert result.kind == "direct"
     assert result.error is None
     assert result.server_version.startswith("17.")
     assert result.latency_ms > 0
     assert result.tls.version == "TLSv1.3"
-    assert result.vitals.database == generated.direct.dbname
-    assert result.vitals.user == generated.direct.user
+    assert result.vitals.database == shared.direct.dbname
+    assert result.vitals.user == shared.direct.user
     assert result.vitals.in_recovery is False
     assert 0 < result.vitals.slots.used < result.vitals.slots.allowed
     assert result.vitals.system
 
 
-def test_the_servers_own_pooler(generated):
-    result = probe(generated.pooled)
+def test_the_servers_own_pooler(shared):
+    result = probe(shared.pooled)
     assert result.kind == "transaction-pooler"
-    assert result.vitals.database == generated.direct.dbname
-    assert result.vitals.system == probe(generated.direct).vitals.system
+    assert result.vitals.database == shared.direct.dbname
+    assert result.vitals.system == probe(shared.direct).vitals.system
 
 
 @pytest.mark.parametrize("settings", TRANSACTION_SETTINGS)
-def test_transaction_pooler_cold_and_warm(servers, generated, settings):
+def test_transaction_pooler_cold_and_warm(servers, shared, settings):
     with pooler(servers, **settings) as p:
-        url = p.url(generated.pooled)
+        url = p.url(shared.pooled)
         assert probe(url).kind == "transaction-pooler", "cold"
         warm(url, clients=min(3, settings.get("size", 3)))
         assert probe(url).kind == "transaction-pooler", "warm"
@@ -100,14 +100,14 @@ def test_transaction_pooler_cold_and_warm(servers, generated, settings):
 
 
 @pytest.mark.parametrize("size", [3, 10])
-def test_transaction_pooler_with_twelve_busy_clients(servers, generated, size):
-    with pooler(servers, size=size) as p, busy(p.url(generated.pooled)):
+def test_transaction_pooler_with_twelve_busy_clients(servers, shared, size):
+    with pooler(servers, size=size) as p, busy(p.url(shared.pooled)):
         for _ in range(3):
-            assert probe(p.url(generated.pooled)).kind == "transaction-pooler"
+            assert probe(p.url(shared.pooled)).kind == "transaction-pooler"
 
 
-def test_transaction_pooler_behind_a_tcp_proxy(generated):
-    url = generated.pooled
+def test_transaction_pooler_behind_a_tcp_proxy(shared):
+    url = shared.pooled
     with TCPProxy((url.host, url.port), latency=0.02) as proxy:
         result = probe(url.replace(host="127.0.0.1", port=proxy.port))
     assert result.kind == "transaction-pooler"
@@ -115,31 +115,31 @@ def test_transaction_pooler_behind_a_tcp_proxy(generated):
 
 
 @pytest.mark.parametrize("settings", [{}, {"server_round_robin": 1}, {"size": 3}], ids=str)
-def test_session_pooler_cold_and_warm(servers, generated, settings):
+def test_session_pooler_cold_and_warm(servers, shared, settings):
     with pooler(servers, mode="session", **settings) as p:
-        url = p.url(generated.pooled)
+        url = p.url(shared.pooled)
         assert probe(url).kind == "session-pooler", "cold"
         warm(url)
         assert probe(url, claim="direct").kind == "session-pooler", "warm"
 
 
-def test_session_pooler_of_size_one_does_not_wait_for_itself(servers, generated):
+def test_session_pooler_of_size_one_does_not_wait_for_itself(servers, shared):
     with pooler(servers, mode="session", size=1) as p:
-        result = probe(p.url(generated.pooled), timeout=3.0)
+        result = probe(p.url(shared.pooled), timeout=3.0)
     assert result.kind == "session-pooler"
     assert result.seconds < 3.0
 
 
 @pytest.mark.parametrize("claim", ["", "direct"])
-def test_statement_pooler(servers, generated, claim):
+def test_statement_pooler(servers, shared, claim):
     with pooler(servers, mode="statement") as p:
-        result = probe(p.url(generated.pooled), claim=claim)
+        result = probe(p.url(shared.pooled), claim=claim)
     assert result.kind == "statement-pooler"
-    assert result.vitals.database == generated.direct.dbname
+    assert result.vitals.database == shared.direct.dbname
 
 
-def test_a_plain_tcp_forwarder_is_as_good_as_direct(generated):
-    url = generated.direct
+def test_a_plain_tcp_forwarder_is_as_good_as_direct(shared):
+    url = shared.direct
     with TCPProxy((url.host, url.port)) as proxy:
         assert probe(url.replace(host="127.0.0.1", port=proxy.port)).kind == "direct"
 
@@ -148,9 +148,9 @@ def without_tls(url, port):
     return url.replace(host="127.0.0.1", port=port, params={"sslmode": "disable"})
 
 
-def test_a_proxy_that_keeps_sessions_is_no_pooler(generated):
+def test_a_proxy_that_keeps_sessions_is_no_pooler(shared):
     """Neon's proxy makes up keys on the direct host too: that alone must never fail a direct URL."""
-    url = generated.direct
+    url = shared.direct
     with TCPProxy((url.host, url.port), mode="new-key") as proxy:
         for claim in ("", "direct"):
             result = probe(without_tls(url, proxy.port), claim=claim)
@@ -160,25 +160,41 @@ def test_a_proxy_that_keeps_sessions_is_no_pooler(generated):
 
 
 @pytest.mark.parametrize("mode", ["transaction", "session", "statement"])
-def test_a_pooler_behind_such_a_proxy_is_found(servers, generated, mode):
+def test_a_pooler_behind_such_a_proxy_is_found(servers, shared, mode):
     with (
         pooler(servers, mode=mode) as p,
         TCPProxy(("127.0.0.1", p.port), mode="new-key") as proxy,
     ):
-        assert probe(without_tls(generated.pooled, proxy.port)).kind == f"{mode}-pooler"
+        assert probe(without_tls(shared.pooled, proxy.port)).kind == f"{mode}-pooler"
 
 
-def test_a_failover_between_two_reads_is_asked_again(generated, monkeypatch):
+def test_a_failover_between_two_reads_is_asked_again(shared, monkeypatch):
     answers = iter([("transaction-pooler", "moved"), ("direct", "own")] * 2)
     monkeypatch.setattr(module, "_compare", lambda *args: next(answers))
-    assert probe(generated.direct, claim="direct").kind == "direct"
-    assert probe(generated.direct).kind == "transaction-pooler"
+    assert probe(shared.direct, claim="direct").kind == "direct"
+    assert probe(shared.direct).kind == "transaction-pooler"
 
 
-def test_closed_port(generated):
+def test_a_role_with_one_connection_left(servers, generated):
+    role = generated.direct.user
+    with servers.connect() as admin:
+        admin.execute(f'ALTER ROLE "{role}" CONNECTION LIMIT 1')
+        try:
+            direct = probe(generated.direct)
+            with pooler(servers) as p:
+                pooled = probe(p.url(generated.pooled), timeout=4)
+        finally:
+            admin.execute(f'ALTER ROLE "{role}" CONNECTION LIMIT -1')
+    assert direct.kind == "direct", "from the key, which a pooler makes up"
+    assert "too many connections for role" in direct.evidence
+    assert direct.vitals.slots.as_json() == {"used": 1, "allowed": 1, "limit": "role"}
+    assert pooled.kind == "transaction-pooler"
+
+
+def test_closed_port(shared):
     with TCPProxy() as proxy:
         port = proxy.port
-    result = probe(generated.direct.replace(host="127.0.0.1", port=port), source="DIRECT_URL")
+    result = probe(shared.direct.replace(host="127.0.0.1", port=port), source="DIRECT_URL")
     assert result.kind == "unreachable"
     assert result.error.code == "refused"
     assert "DIRECT_URL" in result.error.message
@@ -188,17 +204,17 @@ def test_closed_port(generated):
 
 
 @pytest.mark.parametrize("timeout", [0.5, 2.5])
-def test_a_port_that_never_answers_ends_at_the_deadline(generated, timeout):
+def test_a_port_that_never_answers_ends_at_the_deadline(shared, timeout):
     with TCPProxy(mode="blackhole") as proxy:
         began = time.monotonic()
-        result = probe(generated.direct.replace(host="127.0.0.1", port=proxy.port), timeout=timeout)
+        result = probe(shared.direct.replace(host="127.0.0.1", port=proxy.port), timeout=timeout)
         spent = time.monotonic() - began
     assert result.error.code == "timeout"
     assert timeout <= spent < timeout + 0.5
 
 
-def test_a_server_that_hangs_after_the_login_ends_at_the_deadline(generated, monkeypatch):
-    url = generated.direct
+def test_a_server_that_hangs_after_the_login_ends_at_the_deadline(shared, monkeypatch):
+    url = shared.direct
     with TCPProxy((url.host, url.port)) as proxy:
         monkeypatch.setattr(
             module, "connect", lambda *a, **k: (drivers.connect(*a, **k), proxy.freeze())[0]
@@ -210,14 +226,14 @@ def test_a_server_that_hangs_after_the_login_ends_at_the_deadline(generated, mon
     assert 1.0 < spent < 2.5
 
 
-def test_a_port_that_hangs_up_is_asked_again_and_then_reported(generated):
+def test_a_port_that_hangs_up_is_asked_again_and_then_reported(shared):
     with TCPProxy(mode="reset") as proxy:
-        result = probe(generated.direct.replace(host="127.0.0.1", port=proxy.port))
+        result = probe(shared.direct.replace(host="127.0.0.1", port=proxy.port))
         assert proxy.accepted >= 2
     assert result.error.code == "closed"
 
 
-def test_a_database_that_wakes_is_waited_for(generated, monkeypatch):
+def test_a_database_that_wakes_is_waited_for(shared, monkeypatch):
     real = drivers.connect
     refusals = ["upstream", "starting"]
 
@@ -228,10 +244,10 @@ def test_a_database_that_wakes_is_waited_for(generated, monkeypatch):
 
     monkeypatch.setattr(module, "_NAP", 0.05)
     monkeypatch.setattr(module, "connect", connect)
-    assert probe(generated.direct).kind == "direct"
+    assert probe(shared.direct).kind == "direct"
     refusals += ["upstream"] * 1000
     began = time.monotonic()
-    assert probe(generated.direct, timeout=0.5).error.code == "upstream"
+    assert probe(shared.direct, timeout=0.5).error.code == "upstream"
     assert 0.4 < time.monotonic() - began < 1.0
 
 
@@ -246,8 +262,8 @@ def test_a_database_that_wakes_is_waited_for(generated, monkeypatch):
     ],
     ids=["password", "user", "database", "sslmode"],
 )
-def test_refused_logins_say_why_and_keep_the_secret(generated, half, change, code):
-    url = getattr(generated, half).replace(**change)
+def test_refused_logins_say_why_and_keep_the_secret(shared, half, change, code):
+    url = getattr(shared, half).replace(**change)
     waits = half == "pooled" and "database" in change  # until PgBouncer's auth_query gives up
     result = probe(url, source="DATABASE_URL", timeout=2.0 if waits else 10.0)
     assert result.kind == "unreachable"
@@ -313,18 +329,18 @@ print(json.dumps(kinds))
 """
 
 
-def test_the_same_on_psycopg2(servers, generated):
+def test_the_same_on_psycopg2(servers, shared):
     with (
         pooler(servers, mode="session") as session,
         pooler(servers, mode="statement") as statement,
         pooler(servers, size=1) as one,
     ):
         urls = {
-            "direct": generated.direct,
-            "transaction-pooler": one.url(generated.pooled),
-            "session-pooler": session.url(generated.pooled),
-            "statement-pooler": statement.url(generated.pooled),
-            "wrong-password": generated.direct.replace(password="another"),
+            "direct": shared.direct,
+            "transaction-pooler": one.url(shared.pooled),
+            "session-pooler": session.url(shared.pooled),
+            "statement-pooler": statement.url(shared.pooled),
+            "wrong-password": shared.direct.replace(password="another"),
         }
         given = json.dumps({name: url.reveal() for name, url in urls.items()})
         done = subprocess.run(

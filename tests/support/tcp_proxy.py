@@ -68,10 +68,11 @@ class TCPProxy:
         for each in sockets:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
-            each.close()
         for thread in self._threads:
             thread.join(5)
             assert not thread.is_alive()
+        for each in (self._listener, *self._sockets):  # not before: a thread may wait for one
+            each.close()
 
     def _start(self, function, *args) -> None:
         thread = threading.Thread(target=function, args=args, daemon=True)

@@ -122,6 +122,9 @@ def _unpack(folder: Path) -> None:
     configuration.write_text(_CONFIGURATION.format(folder=folder, user=user), encoding="utf-8")
     apt = ("-c", str(configuration))
     _run(["apt-get", *apt, "-q", "update"], folder, deadline)
+    # apt-get calls it a success when no server could be reached
+    if not any((folder / "state/lists").glob("*Packages*")):
+        raise LocalServerError("apt-get update got no list of packages; is there a network?")
     relations = "no-recommends no-suggests no-conflicts no-breaks no-replaces no-enhances".split()
     listing = _run(
         ["apt-cache", *apt, "depends", "--recurse", *(f"--{r}" for r in relations), "pgbouncer"],

@@ -53,4 +53,5 @@ def _main() -> None:
     sys.stdout.write(f"{pid}\n")
 
 
-_main()
+if __name__ == "__main__":
+    _main()

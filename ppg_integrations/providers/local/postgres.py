@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ADMIN: Final = "ppg_admin"
 _STOP: Final = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0))  # fast, then immediate
 _START_SECONDS: Final = 120.0  # a crash may leave much to recover
+_ORPHANS_SECONDS: Final = 10.0  # they look for their parent at least every few seconds
 _BIND_FAILURES: Final = ("could not bind", "could not create any TCP/IP sockets")
 #: separates the fields of a log line; counters read them
 LOG_PREFIX: Final = "%m|%p|%u|%d|%r|"
@@ -174,7 +175,7 @@ class Postgres:
             PortTaken: its port is not free any more.
             LocalServerError: it does not come up, with the reason from its log.
         """
-        self._drop_foreign_pid()
+        self._clear_the_way()
         environ = accounts.environ(self.folder, libraries=install.libraries)
         size = self.log.stat().st_size if self.log.exists() else 0
         argv = [str(install.program), "-D", str(self.data)]
@@ -221,22 +222,26 @@ class Postgres:
         processes.end(running.pid, self.program, _STOP)
         return True
 
-    def _drop_foreign_pid(self) -> None:
-        """Takes away a pid file whose number belongs to another program by now.
+    def _clear_the_way(self) -> None:
+        """Waits for what a killed server left running, and takes its pid file away.
 
-        PostgreSQL looks only whether that process lives and would refuse to start. A file whose
-        process is gone is left to PostgreSQL, which then also looks at the shared memory.
+        PostgreSQL looks only whether the number in the file exists. It would refuse to start where
+        another program has it by now, or where nobody has reaped the zombie, as in a container
+        whose first process is no init.
+
+        Raises:
+            LocalServerError: sessions of the killed server do not end.
         """
-        path = self.data / "postmaster.pid"
-        try:
-            pid = int(path.read_text(encoding="utf-8").splitlines()[0])
-        except FileNotFoundError:
-            return
-        except (ValueError, IndexError):  # a full disk left it empty
-            pid = 0
-        arguments = processes.command_line(pid)
-        if pid <= 0 or (arguments and not processes.is_running(pid, self.program)):
-            path.unlink()
+        deadline = time.monotonic() + _ORPHANS_SECONDS
+        while processes.working_in(self.data):
+            if time.monotonic() > deadline:
+                pids = " ".join(map(str, processes.working_in(self.data)))
+                raise LocalServerError(
+                    f"processes of a killed PostgreSQL still use its data: {pids}",
+                    hint=f"Try: kill {pids}",
+                )
+            time.sleep(0.02)
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
 
 
 def _quoted(value: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 
 _PROC: Final = Path("/proc")
 _POLL: Final = 0.02  # seconds
+_MARKS: Final = (
+    *("FATAL", "PANIC", "ERROR", "error:", "cannot", "could not"),
+    *("No space left", "File too large", "unrecognized", "invalid value"),
+)
+# the time, process id and so on in front of a log line of either server
+_STAMP: Final = re.compile(r"^\d{4}-\d\d-\d\d .*?(?=\b(?:LOG|FATAL|PANIC|ERROR|WARNING|HINT)\b)")
 
 
 class Program(NamedTuple):
@@ -79,6 +86,16 @@ def is_running(pid: int, program: Program) -> bool:
         return str((_PROC / str(pid) / "cwd").readlink()) == program.path
     except OSError:  # no /proc, or a process of another user
         return False
+
+
+def working_in(folder: Path) -> list[int]:
+    """Live processes whose working folder is `folder`; none where the system does not tell."""
+    found = []
+    for entry in _PROC.glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # gone, or another user's
+            if (entry / "cwd").readlink() == folder:
+                found.append(int(entry.name))
+    return [pid for pid in found if command_line(pid)]
 
 
 def spawn(
@@ -170,16 +187,6 @@ def last_lines(log: Path, count: int = 4) -> str:
 
 def tell_tale(text: str, count: int = 4) -> str:
     """The lines of a program's output that give a reason, else its last ones."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    marks = (
-        "FATAL",
-        "PANIC",
-        "ERROR",
-        "error:",
-        "No space left",
-        "File too large",
-        "cannot",
-        "could not",
-    )
-    telling = [line for line in lines if any(mark in line for mark in marks)]
+    lines = [_STAMP.sub("", line.strip()) for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if any(mark in line for mark in _MARKS)]
     return " / ".join((telling or lines)[-count:])

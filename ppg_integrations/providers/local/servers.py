@@ -48,7 +48,8 @@ class LocalServers:
         pool: Pool | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        self.folder = Path(os.path.abspath(folder))
+        # resolved: processes are recognised by it, whichever way the folder was reached
+        self.folder = Path(os.path.realpath(folder))
         self._settings = dict(settings)
         self._pool = pool or Pool()
         self._environ = os.environ if environ is None else environ
