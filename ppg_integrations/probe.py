@@ -125,7 +125,9 @@ def probe(
     doubtful = claim == "direct" and result.kind in ("transaction-pooler", "statement-pooler")
     failover = result.error is not None and result.error.code == "closed"
     if (doubtful or failover) and clock.left > 0:
-        result = _probe(url, clock, source)
+        again = _probe(url, clock, source)
+        # what was seen once counts for more than a deadline that came in between
+        return result if doubtful and again.error else again
     return result
 
 
@@ -176,8 +178,8 @@ def _compare(a: Connection, own: set[int], others: set[int], clock: _Clock) -> t
         except ConnectError as error:
             if a.closed:
                 raise
-            # psycopg2 does not pass on why a statement pooler hangs up: that it does so at BEGIN,
-            # every time, while A lives on, has to do.
+            # psycopg2 and older libpqs lose why a statement pooler hangs up: that it does so at
+            # BEGIN, every time, while A lives on, has to do.
             lost += error.code == "closed"
             if lost == _TRIES_OF_B and a.key_pid not in own:
                 return "statement-pooler", "it hangs up on every transaction"

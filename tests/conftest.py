@@ -20,7 +20,7 @@ UNSAFE_AND_FAST = {"fsync": "off", "full_page_writes": "off"}
 
 _OURS = re.compile(
     r"PPG_|PG[A-Z]|PRISMA_|NEON_|CASEDEV_|(DATABASE|DIRECT|POSTGRES|DATABASE_DIRECT)_(URL|PRISMA)"
-    r"|CREATE_DB_WORKER_URL|CLAIM_DB_WORKER_URL|DJANGO_SETTINGS_MODULE"
+    r"|CREATE_DB_WORKER_URL|CLAIM_DB_WORKER_URL"
 )
 # With these a run chooses which servers it is made on.
 _SERVERS = ("PPG_POSTGRES_BIN", "PPG_PGBOUNCER")
@@ -32,7 +32,7 @@ _CACHE = str(Path(platformdirs.user_cache_dir("ppg-integrations", appauthor=Fals
 def clean_environ(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """None of our variables (but the two above) and none of libpq's; HOME is a folder of the test's own."""
+    """None of our variables but the two above, none of libpq's; HOME is the test's own."""
     for name in list(os.environ):
         if _OURS.match(name) and name not in _SERVERS:
             monkeypatch.delenv(name)

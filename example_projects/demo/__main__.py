@@ -7,6 +7,7 @@ Exit status 0 if every row of the table is as it should be, 1 if one is not, or 
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 from pathlib import Path
@@ -26,4 +27,6 @@ def _interrupt(_number: int, _frame: object) -> None:
 if __name__ == "__main__":
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, _interrupt)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that knows no check mark
     sys.exit(tell())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -47,6 +48,10 @@ def tell() -> int:
             return 0
     except PPGError as error:
         screen.error(error)
+        return 1
+    except BrokenPipeError:
+        # The reader (head, less) has gone: what is left to say is for nobody.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         screen.line("\nInterrupted; what had been started is stopped.")

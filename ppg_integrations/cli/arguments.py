@@ -26,8 +26,7 @@ def add_verbs(parser: argparse.ArgumentParser, *, required: bool) -> None:
     )
     create = _verb(verbs, "create", "generate a connection, prove it, write the pair to .env")
     _create(create)
-    show = _verb(verbs, "show", "the pair in use, redacted, and where each half came from")
-    _reveal(show)
+    _verb(verbs, "show", "the pair in use, redacted, and where each half came from")
     _verb(verbs, "doctor", "probe both endpoints: swapped? TLS? reachable? how fast?")
     run = _verb(verbs, "run", "run any tool on the direct endpoint: run -- pg_dump ...")
     run.add_argument(
@@ -64,6 +63,12 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", default=_NOT_GIVEN, help="print one JSON document"
     )
+    parser.add_argument(
+        "--reveal",
+        action="store_true",
+        default=_NOT_GIVEN,
+        help="show passwords, on a terminal or with --json",
+    )
 
 
 def _create(parser: argparse.ArgumentParser) -> None:
@@ -94,14 +99,4 @@ def _create(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         default=_NOT_GIVEN,
         help="write secrets even into a file that git tracks",
-    )
-    _reveal(parser)
-
-
-def _reveal(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--reveal",
-        action="store_true",
-        default=_NOT_GIVEN,
-        help="show passwords, on a terminal or with --json",
     )

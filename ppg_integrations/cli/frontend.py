@@ -102,7 +102,7 @@ def _perform(
         diagnosis = diagnose(context)
         _warn(screen, diagnosis.pair)
         if as_json:
-            screen.json(diagnosis.as_json())
+            screen.json(diagnosis.as_json(reveal=reveal))
         else:
             render.diagnosis(screen, diagnosis)
         return 1 if diagnosis.failed else 0

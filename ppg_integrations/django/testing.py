@@ -51,13 +51,15 @@ def tests_on_direct() -> Iterator[None]:
         for entry in state.registered():
             if not routing.still_ours(entry):
                 continue
-            if provider:
+            if provider and not routing.is_swapped(entry.pooled_alias):
                 _route_to_local(entry, stack)
+            elif provider:
+                for alias in _aliases(entry):
+                    stack.enter_context(routing.swapped(alias, {}))
             elif entry.problem(entry.direct_alias) is None:
                 stack.enter_context(routing.route(entry))
-            for alias in (entry.pooled_alias, entry.direct_alias):
-                if alias in connections.settings:
-                    stack.enter_context(_asked_first(entry, alias))
+            for alias in _aliases(entry):
+                stack.enter_context(_asked_first(entry, alias))
         yield
 
 
@@ -70,15 +72,20 @@ def _route_to_local(entry: state.Registered, stack: ExitStack) -> None:
     generated = servers.generate("tests", database=database)
     stack.callback(_drop_role, servers, generated.id)
     parameters = _parameters(generated.direct)
-    for alias in (entry.pooled_alias, entry.direct_alias):
-        if alias in connections.settings:
-            stack.enter_context(routing.swapped(alias, parameters))
+    for alias in _aliases(entry):
+        stack.enter_context(routing.swapped(alias, parameters))
 
 
 def _drop_role(servers: LocalServers, role: str) -> None:
     # What the tests made belongs to the group that the role acted as, so nothing hangs on it.
     with servers.connect() as connection:
         connection.execute(f'DROP ROLE IF EXISTS "{role}"')
+
+
+def _aliases(entry: state.Registered) -> list[str]:
+    return [
+        alias for alias in (entry.pooled_alias, entry.direct_alias) if alias in connections.settings
+    ]
 
 
 def _project(entry: state.Registered) -> str:
@@ -100,6 +107,9 @@ def _asked_first(entry: state.Registered, alias: str) -> Iterator[None]:
     """
     creation = connections[alias].creation
     original = creation.create_test_db
+    if "create_test_db" in vars(creation):
+        yield  # entered twice: a project's django_db_setup may ask for pytest-django's
+        return
 
     def create_test_db(*args: Any, **kwargs: Any) -> Any:
         problem = entry.problem(entry.direct_alias)

@@ -165,6 +165,15 @@ def test_doctor_tells_the_endpoints_apart(
     assert "transaction-pooler" in printed.out
 
 
+def test_doctor_reveals_only_when_asked(
+    live: Generated, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor", "--json"]) == 0
+    assert secret(live) not in capsys.readouterr().out
+    assert main(["doctor", "--json", "--reveal"]) == 0
+    assert json.loads(capsys.readouterr().out)["direct"]["url"] == live.direct.reveal()
+
+
 def test_doctor_finds_a_swap_that_host_names_do_not_show(
     live: Generated, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

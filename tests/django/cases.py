@@ -42,9 +42,7 @@ def nothing(apps, schema_editor):
 """
 
 _CREATE = '        migrations.CreateModel(name="Thing", fields=fields()),\n'
-_ADD_FIELD = (
-    '        migrations.AddField("Thing", "size", models.IntegerField(null=True)),\n'
-)
+_ADD_FIELD = '        migrations.AddField("Thing", "size", models.IntegerField(null=True)),\n'
 
 
 def _run(function: str) -> str:

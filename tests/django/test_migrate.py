@@ -138,7 +138,9 @@ def test_ppg_direct_routes_a_command_that_nobody_wrapped(project, pooled_logins)
     assert pooled_logins() == 1
 
 
-@pytest.mark.parametrize("command", [("migrate",), ("dbshell",), ("migrate", "--database", "direct")])
+@pytest.mark.parametrize(
+    "command", [("migrate",), ("dbshell",), ("migrate", "--database", "direct")]
+)
 def test_without_a_certain_direct_url_the_error_names_the_variable(project, command):
     done = project.manage(
         *command,

@@ -308,7 +308,9 @@ def test_forked_workers_start_on_pooled_even_during_a_command(project, ports):
 
 def test_the_native_pool_is_closed_and_comes_back(project, ports):
     """Pools are kept on the class by alias, with the parameters they were made with."""
-    if project.python("from django.db.backends.postgresql.psycopg_any import is_psycopg3; result(is_psycopg3)"):
+    if project.python(
+        "from django.db.backends.postgresql.psycopg_any import is_psycopg3; result(is_psycopg3)"
+    ):
         project.settings('DATABASES = databases(options={"pool": {"min_size": 1, "max_size": 2}})')
         found = project.python(
             """
@@ -331,7 +333,14 @@ def test_the_native_pool_is_closed_and_comes_back(project, ports):
             """
         )
         assert named(found, ports) == [
-            "pooled", "pooled", "direct", "pooled", "direct", "pooled", "pooled", "pooled",
+            "pooled",
+            "pooled",
+            "direct",
+            "pooled",
+            "direct",
+            "pooled",
+            "pooled",
+            "pooled",
         ]
     else:
         project.settings('DATABASES = databases(options={"pool": True})')

@@ -70,8 +70,19 @@ test_databases.__test__ = False
 
 def pytest_in(project, *args, status=0, **environ):
     return project.run(
-        sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:randomly", "-q",
-        "-W", "error", *args, status=status, **environ,
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:randomly",
+        "-q",
+        "-W",
+        "error",
+        *args,
+        status=status,
+        **environ,
     )
 
 
@@ -84,9 +95,7 @@ def test_manage_py_test(with_tests, pooled_logins, mirror):
     assert pooled_logins() == 0
 
 
-@pytest.mark.parametrize("mirror", MIRROR)
-def test_manage_py_test_in_parallel(with_tests, pooled_logins, mirror):
-    with_tests.settings(MIRROR[mirror])
+def test_manage_py_test_in_parallel(with_tests, pooled_logins):
     done = with_tests.manage("test", "--parallel", "2")
     assert "Found 5 test(s)." in done.stdout
     assert "OK" in done.stderr
@@ -96,7 +105,9 @@ def test_manage_py_test_in_parallel(with_tests, pooled_logins, mirror):
 
 def test_control_without_our_app_the_run_fails_at_its_ends(with_tests, servers, generated):
     with_tests.settings("INSTALLED_APPS.remove('ppg_integrations.django')")
-    done = with_tests.manage("test", "--no-input", status=None, EXPECTED_PORT=str(generated.pooled.port))
+    done = with_tests.manage(
+        "test", "--no-input", status=None, EXPECTED_PORT=str(generated.pooled.port)
+    )
     assert done.returncode != 0
     assert "being accessed by other users" in done.stderr
     with servers.connect() as connection:
@@ -110,12 +121,14 @@ def test_keepdb_keeps_it(with_tests, servers, generated, pooled_logins):
         assert test_databases(servers, generated) == [(f"test_{generated.direct.database}",)]
         # Now that it exists, a role that may not create databases will do.
         with servers.connect() as connection:
-            connection.execute(f"ALTER ROLE \"{generated.direct.database}_owner\" NOCREATEDB")
+            connection.execute(f'ALTER ROLE "{generated.direct.database}_owner" NOCREATEDB')
         with_tests.manage("test", "--keepdb", "shop.tests.test_route.Third")
         assert pooled_logins() == 0
     finally:
         with servers.connect() as connection:
-            connection.execute(f'DROP DATABASE IF EXISTS "test_{generated.direct.database}" WITH (FORCE)')
+            connection.execute(
+                f'DROP DATABASE IF EXISTS "test_{generated.direct.database}" WITH (FORCE)'
+            )
 
 
 def test_testserver(project, pooled_logins, servers, generated):
@@ -143,9 +156,19 @@ def test_testserver(project, pooled_logins, servers, generated):
 @pytest.mark.parametrize("mirror", MIRROR)
 def test_pytest_django(with_tests, pooled_logins, mirror):
     with_tests.settings(MIRROR[mirror])
+    with_tests.write(
+        "conftest.py",
+        """
+        def pytest_unconfigure():
+            from django.db import connections
+            print("PORT", connections.settings["default"]["PORT"])
+        """,
+    )
     done = pytest_in(with_tests)
     assert "5 passed" in done.stdout
     assert pooled_logins() == 0
+    # After the session the alias is as it was.
+    assert f"PORT {with_tests.generated.pooled.port}" in done.stdout
 
 
 def test_pytest_xdist(with_tests, pooled_logins):
@@ -175,19 +198,6 @@ def test_pytest_reuse_db_and_a_fixture_that_the_project_overrides(
         assert pooled_logins() == 0
     finally:
         assert "5 passed" in pytest_in(with_tests, "--create-db").stdout
-
-
-def test_after_the_session_the_aliases_are_as_before(with_tests):
-    with_tests.write(
-        "conftest.py",
-        """
-        def pytest_unconfigure():
-            from django.db import connections
-            print("PORT", connections.settings["default"]["PORT"])
-        """,
-    )
-    done = pytest_in(with_tests, "-s")
-    assert f"PORT {with_tests.generated.pooled.port}" in done.stdout
 
 
 def test_a_database_that_a_fixture_points_elsewhere_is_left_alone(with_tests, generated):
@@ -228,7 +238,7 @@ def test_plain_pytest_is_not_touched_by_the_plugin(tmp_path, bare):
 @pytest.mark.parametrize("runner", ["manage.py test", "pytest"])
 def test_a_role_that_may_not_create_databases(with_tests, servers, generated, runner):
     with servers.connect() as connection:
-        connection.execute(f"ALTER ROLE \"{generated.direct.database}_owner\" NOCREATEDB")
+        connection.execute(f'ALTER ROLE "{generated.direct.database}_owner" NOCREATEDB')
     if runner == "pytest":
         done = pytest_in(with_tests, "-x", status=1)
         text = done.stdout

@@ -175,6 +175,19 @@ def test_a_failover_between_two_reads_is_asked_again(shared, monkeypatch):
     assert probe(shared.direct).kind == "transaction-pooler"
 
 
+def test_a_second_look_that_fails_takes_nothing_back(shared, monkeypatch):
+    looks = []
+    real = module._probe
+
+    def look(url, clock, source):
+        looks.append(url)
+        return real(url if len(looks) == 1 else url.replace(password="another"), clock, source)
+
+    monkeypatch.setattr(module, "_probe", look)
+    assert probe(shared.pooled, claim="direct").kind == "transaction-pooler"
+    assert len(looks) == 2
+
+
 def test_a_role_with_one_connection_left(servers, generated):
     role = generated.direct.user
     with servers.connect() as admin:

@@ -18,18 +18,36 @@ def _complain(alias: str) -> NoReturn:
     raise ImproperlyConfigured(f"the database alias {alias!r} cannot be used: {error}") from error
 
 
+def _part(self: Any, *_: Any, **__: Any) -> NoReturn:
+    """A method of what Django makes beside each connection."""
+    _complain(self.connection.alias)
+
+
 class DatabaseClient(dummy.DatabaseClient):
     """``dbshell`` of an alias without a URL."""
 
-    def runshell(self, *_: Any) -> NoReturn:
-        _complain(self.connection.alias)
+    runshell = _part
 
 
 class DatabaseCreation(dummy.DatabaseCreation):
     """The dummy backend would pretend that it made a test database."""
 
-    def create_test_db(self, *_: Any, **__: Any) -> NoReturn:
-        _complain(self.connection.alias)
+    create_test_db = _part
+
+
+class DatabaseIntrospection(dummy.DatabaseIntrospection):
+    """``inspectdb``, and the look at the migrations."""
+
+    get_table_list = _part
+    get_table_description = _part
+    get_relations = _part
+    get_indexes = _part
+
+
+class DatabaseOperations(dummy.DatabaseOperations):
+    """A query asks for quoted names before it asks for a cursor."""
+
+    quote_name = _part
 
 
 class DatabaseWrapper(dummy.DatabaseWrapper):
@@ -38,6 +56,8 @@ class DatabaseWrapper(dummy.DatabaseWrapper):
     display_name = "unconfigured"
     client_class = DatabaseClient
     creation_class = DatabaseCreation
+    introspection_class = DatabaseIntrospection
+    ops_class = DatabaseOperations
 
     def _complain(self, *_: Any, **__: Any) -> NoReturn:
         _complain(self.alias)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .pgbouncer import AUTH_USER, STATS_USER
 from .postgres import ADMIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+_OLD_COLUMNS: Final = 8
 _INTERNAL: Final = frozenset({ADMIN, AUTH_USER, STATS_USER})
 # LOG C-0x55d: app/app_1@127.0.0.1:40714 login attempt: db=app user=app_1 tls=TLSv1.3/...
 _LOGIN: Final = re.compile(r" C-0x\w+: (?P<db>[^/ ]*)/(?P<user>[^@ ]*)@\S+ login attempt: ")
@@ -50,13 +51,22 @@ class Counters:
         )
 
 
-def count(
-    folder: Path, transactions: list[tuple[str, int]], database: str | None = None
-) -> Counters:
+def transactions_of(rows: Iterable[tuple[Any, ...]]) -> dict[str, int]:
+    """Transactions by database, of the rows of PgBouncer's ``SHOW STATS_TOTALS``."""
+    found = {}
+    for row in rows:
+        # name, then xact_count; newer ones (seen: 1.24) count server assignments before those
+        column = 1 if len(row) == _OLD_COLUMNS else 2
+        found[str(row[0])] = int(row[column])
+    found.pop("pgbouncer", None)  # its own console is a database too
+    return found
+
+
+def count(folder: Path, transactions: Mapping[str, int], database: str | None = None) -> Counters:
     """Reads the logs below `folder`.
 
     Args:
-        transactions: databases and transactions of PgBouncer's own statistics.
+        transactions: by database, of PgBouncer's own statistics.
         database: only this one; None for all.
 
     A line is in the log before the client learns that it is logged in, so a difference taken around
@@ -88,7 +98,7 @@ def count(
     direct = sum(
         max(0, number - pooled[key]) for key, number in arrived.items() if wanted(key[0], key[1])
     )
-    carried = sum(number for name, number in transactions if database in (None, name))
+    carried = sum(number for name, number in transactions.items() if database in (None, name))
     return Counters(logins, carried, servers, direct)
 
 

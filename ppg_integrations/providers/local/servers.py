@@ -16,7 +16,7 @@ from ...urls import PostgresURL
 from ..base import Generated, Progress, silent
 from . import account as accounts
 from . import ports, roles, startup
-from .counters import Counters, count
+from .counters import Counters, count, transactions_of
 from .files import Store, explained
 from .pgbouncer import STATS_USER, PgBouncer, Pool
 from .postgres import ADMIN, Postgres
@@ -142,14 +142,12 @@ class LocalServers:
             LocalServerError: the servers do not run.
         """
         status = self.status()
-        transactions: list[tuple[str, int]] = []
+        transactions: dict[str, int] = {}
         if status.pooler is not None and status.pooler.pid is not None:
             password = self._store.passwords()["stats"]
             url = self._url(status.pooler, STATS_USER, password, "pgbouncer")
             with connect(url, application_name="") as console:
-                rows = console.fetch("SHOW STATS_TOTALS")
-                # its own console is a database too
-                transactions = [(row[0], int(row[1])) for row in rows if row[0] != "pgbouncer"]
+                transactions = transactions_of(console.fetch("SHOW STATS_TOTALS"))
         return count(self._server_folder(), transactions, database)
 
     def erase(self) -> None:
