@@ -25,8 +25,8 @@ from pathlib import Path
 from devtools import interpreters, matrix, running, venv
 
 CHECKOUT = venv.Checkout(Path(__file__).resolve().parent)
-DEMO = ("-e", ".[django,local,psycopg]", "--group", "demo")
-QUICK = ("-e", ".[django,flask,local,psycopg,psycopg2]", "--group", "test")
+DEMO = ("-e", ".[django,local]", "--group", "demo")
+QUICK = ("-e", ".[django,flask,local,psycopg2]", "--group", "test")
 TOX = ("--group", "test-runner")
 
 
@@ -34,8 +34,8 @@ def demo(environ: dict[str, str]) -> int:
     venv.install(CHECKOUT, DEMO, environ)
     sys.stdout.flush()
     # In our place: signals, terminal and exit status are the demo's own.
-    script = str(CHECKOUT.root / "example_projects" / "demo.py")
-    os.execve(CHECKOUT.python, [CHECKOUT.python, script], environ)  # noqa: S606
+    folder = str(CHECKOUT.root / "example_projects" / "demo")
+    os.execve(CHECKOUT.python, [CHECKOUT.python, folder], environ)  # noqa: S606
 
 
 def quick(environ: dict[str, str], arguments: list[str]) -> int:

@@ -26,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = vars(parser.parse_args(argv))
     screen = Screen(sys.stdout, sys.stderr)
     try:
-        return frontend.perform(options, screen, program="ppg-connect", environ=os.environ)
+        status = frontend.perform(options, screen, program="ppg-connect", environ=os.environ)
+        sys.stdout.flush()  # here, where a reader that has gone is expected
     except PPGError as error:
         screen.error(error)
         return 1
@@ -35,7 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
+        screen.quiet()
         return 130
+    return status
 
 
 __all__ = ["main"]

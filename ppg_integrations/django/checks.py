@@ -22,7 +22,7 @@ from django.db import connections
 
 from ppg_integrations import hosts, names
 
-from . import commands, routing, state
+from . import routing, state
 from .findings import PROBLEMS, SESSION_APPS, TABLE
 from .settings import neon_routing
 
@@ -76,22 +76,18 @@ def _message(identity: str, **fields: Any) -> CheckMessage:
 def _commands() -> Iterator[CheckMessage]:
     from django.core.management import get_commands
 
+    from . import commands
+
     known = get_commands()
     for command, app in known.items():
-        if (
-            command in commands.DIRECT_COMMANDS
-            and app != commands.APP
-            and _not_direct(app, command)
-        ):
+        if command not in commands.DIRECT_COMMANDS or app == commands.APP:
+            continue
+        # An app before us may chain to the next one as we do: then its class is built on ours.
+        if not issubclass(commands.command_class(app, command), commands.DirectCommand):
             yield _message("ppg.W002", command=command, app=app)
     for name in commands.named_commands():
         if name not in known:
             yield _message("ppg.W011", command=name)
-
-
-def _not_direct(app: str, command: str) -> bool:
-    """An app before us may chain to the next one as we do; then its class is built on ours."""
-    return not issubclass(commands.command_class(app, command), commands.DirectCommand)
 
 
 def _session_apps() -> Iterator[CheckMessage]:
@@ -106,13 +102,13 @@ def _session_apps() -> Iterator[CheckMessage]:
 
 def _pair(entry: state.Registered) -> Iterator[CheckMessage]:
     alias = entry.pooled_alias
-    settings_of = connections.settings.get(alias, {})
-    if settings_of.get("ENGINE") == state.UNCONFIGURED and entry.error is not None:
+    values = routing.at_rest(alias)
+    if values.get("ENGINE") == state.UNCONFIGURED and entry.error is not None:
         yield _message("ppg.E001", text=entry.error.message, hint=entry.error.hint)
-    if settings_of.get("TEST", {}).get("MIRROR") == entry.direct_alias:
+    if values.get("TEST", {}).get("MIRROR") == entry.direct_alias:
         yield _message("ppg.E004", alias=alias, mirror=entry.direct_alias)
     if entry.direct_alias in connections.settings and not routing.still_ours(entry):
-        yield _message("ppg.W012", alias=alias, host=settings_of.get("HOST") or "another database")
+        yield _message("ppg.W012", alias=alias, host=values.get("HOST") or "another database")
     pair = entry.pair
     if pair is None:
         return
@@ -135,7 +131,7 @@ def _pair(entry: state.Registered) -> Iterator[CheckMessage]:
 def _pooled(entry: state.Registered) -> Iterator[CheckMessage]:
     """Hazards of the pooled alias, and the two hosts against what their names say."""
     alias = entry.pooled_alias
-    values = connections.settings[alias]
+    values = routing.at_rest(alias)
     age = values["CONN_MAX_AGE"]
     asgi = bool(getattr(settings, "ASGI_APPLICATION", None))
     if age != 0 and asgi:
@@ -164,7 +160,7 @@ def _hosts(entry: state.Registered) -> Iterable[CheckMessage]:
         ("ppg.W003", entry.direct_alias, "pooled", names.DIRECT[0]),
         ("ppg.W004", entry.pooled_alias, "direct", names.POOLED[0]),
     ):
-        values = connections.settings.get(alias, {})
+        values = routing.at_rest(alias)
         host, port = str(values.get("HOST", "")), str(values.get("PORT") or 5432)
         forced = entry.forced and alias == entry.pooled_alias
         if port.isdigit() and hosts.classify(host, int(port)).kind == wrong and not forced:

@@ -16,7 +16,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from django.apps import apps
-from django.core.management.base import CommandError
 
 from ppg_integrations.errors import PPGError
 
@@ -84,17 +83,18 @@ class DirectCommand(_Base):
                     self._tell(entry, outcome, options)
                 return super().execute(*args, **options)
         except PPGError as error:
-            raise CommandError(str(error)) from error
+            raise _command_error(error) from error
 
     def _pairs(self, options: dict[str, Any]) -> Iterable[state.Registered]:
         """The pairs that the options name; rewrites direct aliases there to pooled ones."""
-        if "database" not in options:
+        named = options.get("database")
+        if named is None:
             return state.registered()
-        entry = state.find(options["database"])
-        if entry is None:
-            return ()
-        options["database"] = entry.pooled_alias
-        return (entry,)
+        aliases = [named] if isinstance(named, str) else [*named]
+        entries = {alias: state.find(alias) for alias in aliases}
+        pooled = [entry.pooled_alias if entry else alias for alias, entry in entries.items()]
+        options["database"] = pooled[0] if isinstance(named, str) else pooled
+        return [entry for entry in entries.values() if entry]
 
     def _tell(
         self, entry: state.Registered, outcome: routing.Outcome, options: dict[str, Any]
@@ -120,7 +120,14 @@ class _DirectTestCommand(DirectCommand):
             with tests_on_direct():
                 return super(DirectCommand, self).execute(*args, **options)
         except PPGError as error:
-            raise CommandError(str(error)) from error
+            raise _command_error(error) from error
+
+
+def _command_error(error: PPGError) -> Exception:
+    # Here, because a web process imports this module and runs no command.
+    from django.core.management.base import CommandError
+
+    return CommandError(str(error))
 
 
 def direct_command(module: str) -> type[BaseCommand]:

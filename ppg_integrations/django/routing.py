@@ -84,7 +84,8 @@ def direct_connection(alias: str = "default") -> Iterator[BaseDatabaseWrapper]:
     For session-level work: advisory locks, ``LISTEN``, long transactions, ``SET``. The same block
     may be entered again inside. Inside ``transaction.atomic()`` nothing changes, with a
     :class:`~ppg_integrations.errors.PPGWarning`: closing the connection there would lose the
-    transaction. An alias that ``databases()`` did not make is left alone.
+    transaction. An alias that ``databases()`` did not make is left alone. Asynchronous code puts
+    the whole block into a function for ``sync_to_async``, as all work with a connection.
 
     Args:
         alias: the pooled alias; its direct one means the same.
@@ -141,6 +142,19 @@ def swapped(alias: str, parameters: Mapping[str, Any]) -> Iterator[None]:
 def is_swapped(alias: str) -> bool:
     """Whether an alias runs on exchanged parameters at the moment, in any thread."""
     return alias in _swaps
+
+
+def at_rest(alias: str) -> Mapping[str, Any]:
+    """The settings of an alias as they are outside any swap; empty for no such alias.
+
+    System checks need these: a direct command runs them when its alias is on direct already.
+    """
+    settings: dict[str, Any] = connections.settings.get(alias, {})
+    swap = _swaps.get(alias)
+    if swap is None:
+        return settings
+    before = {key: value for key, value in swap.before.items() if value is not _ABSENT}
+    return {**{key: settings[key] for key in settings.keys() - swap.before.keys()}, **before}
 
 
 def still_ours(entry: state.Registered) -> bool:

@@ -64,9 +64,9 @@ def tests_on_direct() -> Iterator[None]:
 
 
 def _route_to_local(entry: state.Registered, stack: ExitStack) -> None:
-    from ppg_integrations.providers.local.servers import LocalServers
+    from ppg_integrations.providers.local.provider import servers_of
 
-    servers = LocalServers(os.path.join(_project(entry), ".ppg", "local"))
+    servers = servers_of(_project(entry))
     # The same database every time, or --keepdb would never find what it kept.
     database = "tests" if entry.pooled_alias == "default" else f"tests_{entry.pooled_alias}"
     generated = servers.generate("tests", database=database)

@@ -328,16 +328,14 @@ def test_libpq_keywords_and_variables() -> None:
 
 
 def test_libpq_itself_reads_our_url_as_we_do() -> None:
-    conninfo = pytest.importorskip(
-        "psycopg.conninfo", reason="psycopg 3 is not in this environment"
-    )
+    from psycopg import conninfo
+
     for text in (HARD, PLAIN, "postgresql://u:p@a:1,b:2/d", "postgresql://u@%2Frun%2Fpg:6000/d"):
         url = parse(text)
         assert conninfo.conninfo_to_dict(url.reveal()) == url.libpq()
 
 
 def test_django_entry() -> None:
-    pytest.importorskip("dj_database_url", reason="Django is not in this environment")
     url = parse(HARD)
     entry = url.django(conn_max_age=60, engine="django.contrib.gis.db.backends.postgis")
     assert entry["ENGINE"] == "django.contrib.gis.db.backends.postgis"
@@ -353,7 +351,8 @@ def test_django_entry() -> None:
 
 
 def test_sqlalchemy_url() -> None:
-    sqlalchemy = pytest.importorskip("sqlalchemy", reason="SQLAlchemy is not in this environment")
+    import sqlalchemy
+
     url = parse(HARD).sqlalchemy()
     assert isinstance(url, sqlalchemy.URL)
     assert (url.drivername, url.password, url.host) == ("postgresql+psycopg", "p /%'\"\\$x", "::1")

@@ -77,7 +77,6 @@ class Project:
             "HOME": os.environ["HOME"],
             "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}",
             "DJANGO_SETTINGS_MODULE": "proj.settings",
-            "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "1",
             "LC_ALL": "C.UTF-8",
         }

@@ -272,6 +272,30 @@ def test_the_mixin_for_a_projects_own_command(project, pooled_logins):
     assert pooled_logins() == 0
 
 
+def test_the_mixin_with_several_databases(project, pooled_logins):
+    app_with_command(
+        project,
+        "other",
+        "reindex",
+        """
+        from django.core.management.base import BaseCommand
+        from django.db import connection
+        from ppg_integrations.django import DirectCommand
+        class Command(DirectCommand, BaseCommand):
+            def add_arguments(self, parser):
+                parser.add_argument("--database", action="append")
+            def handle(self, **options):
+                connection.ensure_connection()
+                self.stdout.write(f"{options['database']} {connection.connection.info.port}")
+        """,
+    )
+    direct = project.generated.direct.port
+    argv = ("reindex", "--database", "direct", "--database", "elsewhere")
+    assert project.manage(*argv).stdout.strip() == f"['default', 'elsewhere'] {direct}"
+    assert project.manage("reindex").stdout.strip() == f"None {direct}"
+    assert pooled_logins() == 0
+
+
 TENANTS = """
 DATABASES = databases(engine="django_tenants.postgresql_backend")
 DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]

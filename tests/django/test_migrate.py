@@ -89,6 +89,23 @@ def test_migrate_creates_permissions_and_content_types_once(project, pooled_logi
     assert pooled_logins() == 0
 
 
+def test_checks_during_migrate_look_at_the_pooled_settings(project):
+    """The alias is on direct by then, where startup options and server-side cursors are right."""
+    project.settings(
+        """
+        DATABASES = databases(direct_options={"options": "-c statement_timeout=60000"})
+        """
+    )
+    assert project.manage("migrate", "shop").stderr == ""
+
+
+def test_without_the_direct_alias_nothing_is_guessed(project):
+    project.settings('del DATABASES["direct"]')
+    done = project.manage("migrate", status=1)
+    assert "DATABASES has no alias 'direct'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_several_pairs_each_on_its_own_endpoint(project, servers, pooled_logins):
     other = servers.generate("other", database=f"{project.generated.pooled.database}_b")
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import subprocess
 from pathlib import Path
@@ -12,7 +13,13 @@ import pytest
 from ppg_integrations.drivers import connect
 from ppg_integrations.errors import LocalServerError
 from ppg_integrations.providers.local import account as accounts
-from ppg_integrations.providers.local import debian, files, pgbouncer_binary, postgres_binaries
+from ppg_integrations.providers.local import (
+    debian,
+    files,
+    pgbouncer_binary,
+    postgres_binaries,
+    processes,
+)
 from ppg_integrations.providers.local.programs import Install, usable
 from ppg_integrations.providers.local.servers import LocalServers
 from tests.conftest import UNSAFE_AND_FAST
@@ -20,9 +27,10 @@ from tests.support.programs import run_python
 
 
 def with_environ(local, **values):
-    return LocalServers(
-        local.folder, settings=UNSAFE_AND_FAST, environ={"PATH": os.environ["PATH"], **values}
-    )
+    """The same servers, for a user with these variables."""
+    named = os.environ.get("PPG_POSTGRES_BIN")
+    environ = {"PATH": os.environ["PATH"], **({"PPG_POSTGRES_BIN": named} if named else {})}
+    return LocalServers(local.folder, settings=UNSAFE_AND_FAST, environ={**environ, **values})
 
 
 @pytest.fixture
@@ -64,10 +72,20 @@ def test_no_pooler_is_said_plainly_and_the_pooled_url_is_the_direct_one(
         assert client.fetch("SELECT 1") == [(1,)]
     assert bare.counters("shop").direct_logins == 1
     assert bare.stop() is True
-    # with one at hand, the next start uses it
+
+
+def test_a_pooler_that_appears_is_used_from_the_next_start_on(
+    local, no_installed_pgbouncer, monkeypatch
+):
+    bare = with_environ(local, PATH="", PPG_LOCAL_FETCH="0")
+    bare.start()
+    bare.stop()
+    monkeypatch.undo()
     status = local.start()
     assert status.pooler is not None
-    assert status.notes == ()
+    assert "There is a pooler now" in status.notes[0]
+    assert status.moved == {}
+    assert local.start().notes == ()
 
 
 def test_a_pooler_that_vanishes_is_reported_as_moved_to_the_server(local, no_installed_pgbouncer):
@@ -325,6 +343,17 @@ def test_without_trustme_there_is_no_tls_and_it_is_said(local, monkeypatch):
     for url in (generated.direct, generated.pooled):
         with connect(url) as client:
             assert not client.tls
+    # PostgreSQL alone comes back, with TLS now: the pooler has to follow
+    monkeypatch.undo()
+    os.kill(status.postgres.pid, signal.SIGKILL)
+    program = processes.Program("postgres", str(status.data))
+    assert processes.wait_until_gone(status.postgres.pid, program, 10)
+    status = local.start()
+    assert status.tls
+    assert status.notes == ()
+    for url in (generated.direct, generated.pooled):
+        with connect(url.replace(params={"sslmode": "require"})) as client:
+            assert client.fetch("SELECT 1") == [(1,)]
 
 
 def test_debian_s_listing_is_followed_to_libraries_only():

@@ -306,7 +306,8 @@ def test_a_start_in_a_background_job_leaves_signals_as_they_should_be(local):
     for pid in pids(local):
         with open(f"/proc/{pid}/status") as file:
             ignored = next(int(line.split()[1], 16) for line in file if line.startswith("SigIgn"))
-        assert not ignored & (1 << (signal.SIGINT - 1)), pid
+        for number in (signal.SIGINT, signal.SIGQUIT):
+            assert not ignored & (1 << (number - 1)), (pid, number)
     assert os.getsid(pids(local)[0]) == pids(local)[0]
     started = time.monotonic()
     local.stop()
@@ -417,3 +418,35 @@ def test_erase_leaves_nothing(local, project):
     assert not data.exists()
     assert not any(processes.command_line(pid) for pid in numbers)
     local.erase()
+
+
+def test_logs_that_grew_are_put_aside_together(local):
+    local.start()
+    folder = folder_of(local)
+    logs = [folder / name for name in ("postgres.log", "pgbouncer.log")]
+    local.stop()
+    local.start()
+    assert not list(folder.glob("*.log.1"))
+    local.stop()
+    with logs[1].open("ab") as file:
+        file.truncate(11 * 1024 * 1024)
+    local.start()
+    assert sorted(path.name for path in folder.glob("*.log.1")) == [
+        "pgbouncer.log.1",
+        "postgres.log.1",
+    ]
+    assert all(0 < log.stat().st_size < 100_000 for log in logs)
+
+
+def test_a_command_that_ps_gives_as_one_text_is_recognised(monkeypatch):
+    # what macOS has instead of /proc
+    program = processes.Program("postgres", "/a b/data")
+    for text, ours in [
+        ("/opt/x y/postgres -D /a b/data", True),
+        ("/opt/postgres -D /a b/data2", False),
+        ("/opt/postgres -D /z/a b/data", False),
+        ("vi /a b/data", False),
+        ("postgres: checkpointer", False),
+    ]:
+        monkeypatch.setattr(processes, "command_line", lambda pid, text=text: [text])
+        assert processes.is_running(1, program) is ours, text

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import subprocess
+import sys
 
 import pytest
 
@@ -12,6 +15,7 @@ from ppg_integrations.providers.base import Generated
 from ppg_integrations.providers.local import roles
 from ppg_integrations.providers.local.servers import LocalServers
 from tests.support.poolers import pooler
+from tests.support.programs import ROOT
 
 
 def ask(url, sql, *params):
@@ -174,3 +178,41 @@ def test_a_database_of_somebody_else_is_refused(servers):
 )
 def test_identifiers_need_no_quotes(text, name):
     assert roles.identifier(text) == name
+
+
+MIGRATE = """
+import sys
+import django
+from django.conf import settings
+from django.core.management import call_command
+from ppg_integrations.urls import PostgresURL
+url = PostgresURL.parse(sys.stdin.readline())
+settings.configure(
+    INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth"],
+    DATABASES={"default": url.django()},
+    USE_TZ=True,
+)
+django.setup()
+for target in sys.argv[1:]:
+    call_command("migrate", *target.split(), verbosity=0)
+"""
+
+
+def migrate(url, *targets):
+    answer = subprocess.run(
+        [sys.executable, "-c", MIGRATE, *targets],
+        input=url.reveal() + "\n",
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_migrations_of_one_role_go_on_and_back_by_another(generated, second):
+    migrate(generated.direct, "auth 0003")
+    migrate(second.direct, "auth", "auth 0002")
+    migrate(generated.direct, "", "auth zero")
+    sql = "SELECT count(*) FROM pg_tables WHERE starts_with(tablename, 'auth_')"
+    assert ask(second.direct, sql) == [(0,)]

@@ -277,7 +277,7 @@ def test_with_flask_only(built: Built, tmp_path: Path) -> None:
 
 
 def test_with_both_and_the_embedded_servers(built: Built, tmp_path: Path) -> None:
-    installed = install(built.wheel, tmp_path / "v", "[django,flask,local,psycopg]")
+    installed = install(built.wheel, tmp_path / "v", "[django,flask,local]")
     assert {"django", "flask", "trustme"} <= installed.packages()
     assert installed.run(
         "python", "-Werror", "-c", IMPORT_ALL, **django_project(installed)

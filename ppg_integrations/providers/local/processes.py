@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .account import Account
 
 _PROC: Final = Path("/proc")
+_LOG_BYTES: Final = 10 * 1024 * 1024
 _POLL: Final = 0.02  # seconds
 _MARKS: Final = (
     *("FATAL", "PANIC", "ERROR", "error:", "cannot", "could not"),
@@ -61,7 +62,7 @@ def command_line(pid: int) -> list[str]:
 
 
 def _command_line_from_ps(pid: int) -> list[str]:
-    # macOS: no /proc, and the arguments come joined with blanks
+    # macOS: no /proc, and the whole command comes as one text
     answer = subprocess.run(
         ["/bin/ps", "-ww", "-o", "stat=,command=", "-p", str(pid)],
         capture_output=True,
@@ -69,16 +70,17 @@ def _command_line_from_ps(pid: int) -> list[str]:
         check=False,
     )
     state, _, command = answer.stdout.strip().partition(" ")
-    if not command or state.startswith("Z"):
-        return []
-    program, *arguments = command.strip().split(" ", 2)
-    return [program, *arguments]
+    return [] if state.startswith("Z") or not command else [command.strip()]
 
 
 def is_running(pid: int, program: Program) -> bool:
     """Is `pid` a live process of `program`?"""
     arguments = command_line(pid)
-    if not arguments or Path(arguments[0]).name != program.name:
+    if not arguments:
+        return False
+    if len(arguments) == 1:
+        return f"{program.name} " in arguments[0] and arguments[0].endswith(f" {program.path}")
+    if Path(arguments[0]).name != program.name:
         return False
     if program.path in arguments:
         return True
@@ -171,6 +173,14 @@ def _kill(pid: int, number: signal.Signals, program: Program) -> None:
             f"{program.name} (process {pid}) belongs to another user",
             hint="Run the command as the user who started it.",
         ) from error
+
+
+def rotate(logs: Sequence[Path]) -> None:
+    """Puts logs aside, all or none of them, when one has grown past 10 MiB."""
+    if any(log.exists() and log.stat().st_size > _LOG_BYTES for log in logs):
+        for log in logs:
+            if log.exists():
+                log.replace(log.with_name(f"{log.name}.1"))
 
 
 def last_lines(log: Path, count: int = 4) -> str:

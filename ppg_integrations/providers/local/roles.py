@@ -66,12 +66,12 @@ def generate(connection: Connection, database: str, name: str) -> Login:
     """
     owner = owner_of(database)
     if not connection.fetch("SELECT 1 FROM pg_roles WHERE rolname = %s", (owner,)):
-        connection.execute(f'CREATE ROLE "{owner}" NOLOGIN CREATEDB')
+        connection.execute(f"CREATE ROLE {_quoted(owner)} NOLOGIN CREATEDB")
     found = connection.fetch(
         "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", (database,)
     )
     if not found:
-        connection.execute(f'CREATE DATABASE "{database}" OWNER "{owner}"')
+        connection.execute(f"CREATE DATABASE {_quoted(database)} OWNER {_quoted(owner)}")
     elif found != [(owner,)]:
         raise LocalServerError(
             f"the database {database} of the embedded server belongs to {found[0][0]}",
@@ -84,7 +84,7 @@ def generate(connection: Connection, database: str, name: str) -> Login:
     connection.execute(
         f'CREATE ROLE "{role}" LOGIN CREATEDB PASSWORD \'{verifier(password)}\' IN ROLE "{owner}"'
     )
-    connection.execute(f'ALTER ROLE "{role}" SET role TO "{owner}"')
+    connection.execute(f"ALTER ROLE {_quoted(role)} SET role TO {_quoted(owner)}")
     connection.commit()
     return Login(role, password, database)
 
@@ -97,6 +97,10 @@ def drop_database(connection: Connection, database: str) -> None:
         " JOIN pg_roles g ON g.oid = a.roleid WHERE g.rolname = %s AND m.rolcanlogin",
         (owner,),
     )
-    connection.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+    connection.execute(f"DROP DATABASE IF EXISTS {_quoted(database)} WITH (FORCE)")
     for name in (*(row[0] for row in logins), owner):
-        connection.execute(f'DROP ROLE IF EXISTS "{name}"')
+        connection.execute(f"DROP ROLE IF EXISTS {_quoted(name)}")
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

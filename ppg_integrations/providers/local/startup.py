@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from ...drivers import connect
 from ...errors import LocalServerError
 from ...urls import PostgresURL
-from . import certificates, pgbouncer_binary, ports, postgres_binaries, roles
+from . import certificates, pgbouncer_binary, ports, postgres_binaries, processes, roles
 from .pgbouncer import PgBouncer, Pool
 from .postgres import ADMIN, PortTaken, Postgres
 from .programs import version_number
@@ -65,6 +65,9 @@ class _Start:
         if postgres is not None and postgres.port not in (0, self._state.postgres_port):
             self._postgres.stop()  # nobody would find it
             postgres = None
+        if postgres is None and not self._pooler.running():
+            # Together or not at all: counters match the lines of one with those of the other.
+            processes.rotate((self._postgres.log, self._pooler.log))
         if postgres is None or (not postgres.ready and not self._postgres.wait(postgres.pid)):
             self._start_postgres()
         pooler = self._pooler.running()
@@ -86,6 +89,7 @@ class _Start:
             sync = wish.settings.get("fsync", "on") != "off"
             postgres.initialise(install, account, passwords["admin"], sync=sync)
         self._store.passwords()  # before a start that could not be used
+        before = state.postgres_port, state.tls
         state.no_tls = ""
         certificate = None
         if not postgres.supports_tls(install, account):
@@ -103,11 +107,10 @@ class _Start:
             postgres.configure(account, port, certificate, wish.settings)
             postgres.start(install, account)
 
-        before = state.postgres_port
         state.postgres_version = version
-        self._on_a_port("PostgreSQL", before, state.pooler_port, attempt)
-        if before != state.postgres_port:
-            self._pooler.stop()  # it knows the old port
+        self._on_a_port("PostgreSQL", before[0], state.pooler_port, attempt)
+        if before != (state.postgres_port, state.tls):
+            self._pooler.stop()  # one that outlived the last server knows only how to reach that
 
     def _make_pooler_role(self) -> None:
         passwords = self._store.passwords()
@@ -137,6 +140,10 @@ class _Start:
         self._make_pooler_role()
         install, text = found
         version = version_number(text)
+        if state.no_pooler:
+            self._notes.append(
+                "There is a pooler now, and URLs from before do not use it: generate a new pair."
+            )
         state.no_pooler = ""
         tls = certificates.ensure(self._folder / "tls", account) if state.tls else None
         passwords = self._store.passwords()
