@@ -12,7 +12,6 @@ that another thread *opens* is direct as well. One that is open stays where it i
 
 from __future__ import annotations
 
-import copy
 import os
 import threading
 import warnings
@@ -26,6 +25,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from ppg_integrations.errors import ConfigurationError, PPGWarning
 
 from . import state
+from .settings import merged
 
 #: What changes. Never ENGINE (other packages patch the class it names), nor TEST (the test runner
 #: keeps its own values there).
@@ -119,7 +119,7 @@ def route(entry: state.Registered) -> Iterator[Outcome]:
     """
     alias = entry.pooled_alias
     with _lock:
-        outcome: Outcome = "direct" if alias in _swaps else _outcome(entry)
+        outcome = _outcome(entry)
         if outcome == "direct":
             _enter(alias, _parameters(entry))
     try:
@@ -172,6 +172,9 @@ def still_ours(entry: state.Registered) -> bool:
 
 
 def _outcome(entry: state.Registered) -> Outcome:
+    swap = _swaps.get(entry.pooled_alias)
+    if swap is not None and threading.get_ident() in swap.depths:
+        return "direct"
     if not still_ours(entry):
         return "not ours"
     for alias in (entry.pooled_alias, entry.direct_alias):
@@ -187,7 +190,8 @@ def _outcome(entry: state.Registered) -> Outcome:
         )
     parameters = _parameters(entry)
     settings = connections.settings[entry.pooled_alias]
-    if all(settings[key] == parameters[key] for key in ("HOST", "PORT", "USER", "NAME")):
+    same = all(settings[key] == parameters[key] for key in ("HOST", "PORT", "USER", "NAME"))
+    if same and swap is None:
         return "one endpoint"
     if connections[entry.pooled_alias].in_atomic_block:
         return "in a transaction"
@@ -197,7 +201,8 @@ def _outcome(entry: state.Registered) -> Outcome:
 def _parameters(entry: state.Registered) -> dict[str, Any]:
     target = connections.settings[entry.pooled_alias]
     source = connections.settings[entry.direct_alias]
-    parameters = {key: copy.deepcopy(source[key]) for key in KEYS if key in source}
+    parameters = {key: source[key] for key in KEYS if key in source}
+    parameters["OPTIONS"] = merged(source["OPTIONS"], {})
     parameters.setdefault("DISABLE_SERVER_SIDE_CURSORS", False)
     if target["NAME"] != entry.name:
         # A test runner has renamed it, and calls `migrate` itself on the new name.
@@ -228,7 +233,7 @@ def _enter(alias: str, parameters: Mapping[str, Any]) -> None:
                 ours["DISABLE_SERVER_SIDE_CURSORS"] = _CursorsOffElsewhere(swap)
             settings.update(ours)
             _swaps[alias] = swap
-        elif thread not in swap.depths and not connection.in_atomic_block:
+        elif thread not in swap.depths:
             connection.close()  # this thread's may still be a pooled one
         swap.depths[thread] = swap.depths.get(thread, 0) + 1
 

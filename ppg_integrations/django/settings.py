@@ -220,27 +220,27 @@ def _direct(url: PostgresURL, wishes: _Wishes) -> dict[str, Any]:
 
 
 def _set_options(entry: dict[str, Any], *layers: Options) -> None:
-    merged: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT, **entry.get("OPTIONS", {})}
+    options: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT, **entry.get("OPTIONS", {})}
     for layer in layers:
-        merged = _merged(merged, layer)
-    for name in SECRET & merged.keys():
-        merged[name] = MaskedStr(merged[name])
-    entry["OPTIONS"] = merged
+        options = merged(options, layer)
+    for name in SECRET & options.keys():
+        options[name] = MaskedStr(options[name])
+    entry["OPTIONS"] = options
 
 
-def _merged(base: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """A deep copy of both, as far as dictionaries go; a project may share one between aliases."""
-    merged = {
-        name: _merged(value, {}) if isinstance(value, Mapping) else value
+def merged(base: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """``extra`` laid over ``base``, dictionaries in them too; neither is changed or shared."""
+    result = {
+        name: merged(value, {}) if isinstance(value, Mapping) else value
         for name, value in base.items()
     }
     for name, value in extra.items():
         if isinstance(value, Mapping):
-            before = merged.get(name)
-            merged[name] = _merged(before if isinstance(before, Mapping) else {}, value)
+            before = result.get(name)
+            result[name] = merged(before if isinstance(before, Mapping) else {}, value)
         else:
-            merged[name] = value
-    return merged
+            result[name] = value
+    return result
 
 
 def _unconfigured() -> dict[str, Any]:

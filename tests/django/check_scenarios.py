@@ -105,6 +105,7 @@ found = {
     "W011": ids(PPG_DIRECT_COMMANDS=["nothing_has_it"]),
     "W012": ids(edit=entry("default", "HOST", "elsewhere.example")),
     "W012 replaced": ids(edit=replaced),
+    "W012 replaced socket": ids({**BOTH, "DATABASE_URL": "postgres://u@/app"}, edit=replaced),
     "I001": ids({"DATABASE_URL": BOTH["DATABASE_URL"]}),
     "I002": ids(SAME),
     "I002 local": ids(

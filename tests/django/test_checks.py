@@ -85,7 +85,10 @@ def test_every_id_has_a_scenario(found):
     assert given == set(TABLE)
 
 
-@pytest.mark.parametrize("scenario", ["clean", "neon", "W012 replaced", "I002 local", "forced"])
+@pytest.mark.parametrize(
+    "scenario",
+    ["clean", "neon", "W012 replaced", "W012 replaced socket", "I002 local", "forced"],
+)
 def test_settings_without_a_fault_say_nothing(found, scenario):
     assert found[scenario] == []
 

@@ -27,9 +27,14 @@ def test_a_command_in_a_live_process_restores_everything(project, ports):
         import copy
         def shown():
             return {key: repr(value) for key, value in connections.settings["default"].items()}
+        from django.db.models.signals import post_migrate
+        def during(**_):
+            ports.append(port())
+        post_migrate.connect(during)
         before = shown()
         ports = [port()]
         call_command("migrate", "shop", verbosity=0)
+        del ports[2:]  # one for each app
         ports.append(connection.connection)  # nothing is left open
         ports.append(port())
         try:
@@ -40,7 +45,10 @@ def test_a_command_in_a_live_process_restores_everything(project, ports):
         result([ports, before == shown()])
         """
     )
-    assert named(found, ports) == [["pooled", None, "pooled", "CommandError", "pooled"], True]
+    assert named(found, ports) == [
+        ["pooled", "direct", None, "pooled", "CommandError", "pooled"],
+        True,
+    ]
 
 
 def test_other_threads_keep_open_connections_and_open_direct_ones(project, ports):
@@ -86,9 +94,11 @@ def test_nested_and_in_two_threads_the_last_one_out_restores(project, ports):
         """
         import threading
         seen = []
-        inside, leave = threading.Event(), threading.Event()
+        ready, go, inside, leave = [threading.Event() for _ in range(4)]
         def other():
-            port()  # pooled, and in use before
+            seen.append(port())
+            ready.set()
+            go.wait(30)
             with direct_connection("direct"):
                 seen.append(port())
                 inside.set()
@@ -96,12 +106,14 @@ def test_nested_and_in_two_threads_the_last_one_out_restores(project, ports):
                 seen.append(port())
             seen.append(port())
             connections.close_all()
+        thread = threading.Thread(target=other)
+        thread.start()
+        ready.wait(30)
         with direct_connection():
             with direct_connection("direct") as inner:
                 seen.append(port(inner))
             seen.append(port())
-            thread = threading.Thread(target=other)
-            thread.start()
+            go.set()
             inside.wait(30)
         seen.append(connections.settings["default"]["PORT"])  # the thread is still inside
         leave.set()
@@ -111,11 +123,12 @@ def test_nested_and_in_two_threads_the_last_one_out_restores(project, ports):
         """
     )
     assert named(found, ports) == [
+        "pooled",  # the other thread, before
         "direct",
         "direct",
+        "direct",  # the other thread, inside
         "direct",
-        "direct",
-        "direct",
+        "direct",  # the other thread, alone inside
         "pooled",
         "pooled",
     ]
@@ -149,6 +162,33 @@ def test_inside_a_transaction_nothing_changes(project, ports):
     assert here
     assert "stays on its connection" in error
     assert count == 1
+
+
+def test_a_transaction_in_another_thread_is_not_lost_either(project, ports):
+    """One thread is on direct already; this one has something open, and keeps it."""
+    project.manage("migrate", "shop")
+    found = project.python(
+        """
+        import threading, warnings
+        warnings.simplefilter("ignore")
+        inside, leave = threading.Event(), threading.Event()
+        def other():
+            with direct_connection():
+                inside.set()
+                leave.wait(30)
+        thread = threading.Thread(target=other)
+        with transaction.atomic():
+            Item.objects.create(name="kept")
+            thread.start()
+            inside.wait(30)
+            with direct_connection():
+                seen = port()
+            leave.set()
+            thread.join()
+        result([seen, Item.objects.count(), port()])
+        """
+    )
+    assert named(found, ports) == ["pooled", 1, "pooled"]
 
 
 def test_what_somebody_changed_meanwhile_stays(project, ports):

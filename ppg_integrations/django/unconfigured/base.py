@@ -29,12 +29,6 @@ class DatabaseClient(dummy.DatabaseClient):
     runshell = _part
 
 
-class DatabaseCreation(dummy.DatabaseCreation):
-    """The dummy backend would pretend that it made a test database."""
-
-    create_test_db = _part
-
-
 class DatabaseIntrospection(dummy.DatabaseIntrospection):
     """``inspectdb``, and the look at the migrations."""
 
@@ -55,7 +49,6 @@ class DatabaseWrapper(dummy.DatabaseWrapper):
 
     display_name = "unconfigured"
     client_class = DatabaseClient
-    creation_class = DatabaseCreation
     introspection_class = DatabaseIntrospection
     ops_class = DatabaseOperations
 
