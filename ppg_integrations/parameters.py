@@ -28,7 +28,8 @@ LIBPQ: Final = frozenset(
 #: libpq keywords whose value is a secret.
 SECRET: Final = frozenset({"sslpassword", "scram_client_key", "scram_server_key"})
 
-_INTEGERS: Final = frozenset(
+#: libpq keywords whose value is a whole number.
+INTEGERS: Final = frozenset(
     {
         "connect_timeout",
         "keepalives",
@@ -138,7 +139,7 @@ def sanitise(
 def _bad_value(params: dict[str, str]) -> str:
     if params.get("sslmode", "prefer") not in _SSLMODES:
         return f"sslmode is none of {', '.join(_SSLMODES)}"
-    for name in sorted(_INTEGERS & params.keys()):
+    for name in sorted(INTEGERS & params.keys()):
         value = params[name].strip()
         if not (value.isascii() and value.lstrip("+-").isdigit() and len(value) <= 10):
             return f"{name} is not a whole number"

@@ -10,52 +10,11 @@ from urllib.parse import quote
 from . import hosts, urltext
 from .errors import ConfigurationError, URLError
 from .parameters import LIBPQ, SECRET, sanitise
-from .secret import MASK, MaskedStr, Secret
+from .secret import MASK, Secret
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
     from typing_extensions import Self
-
-#: libpq's environment variables, by keyword:
-#: https://www.postgresql.org/docs/current/libpq-envars.html
-_ENVIRON: Final = {
-    "application_name": "PGAPPNAME",
-    "channel_binding": "PGCHANNELBINDING",
-    "client_encoding": "PGCLIENTENCODING",
-    "connect_timeout": "PGCONNECT_TIMEOUT",
-    "dbname": "PGDATABASE",
-    "gssdelegation": "PGGSSDELEGATION",
-    "gssencmode": "PGGSSENCMODE",
-    "gsslib": "PGGSSLIB",
-    "host": "PGHOST",
-    "hostaddr": "PGHOSTADDR",
-    "krbsrvname": "PGKRBSRVNAME",
-    "load_balance_hosts": "PGLOADBALANCEHOSTS",
-    "max_protocol_version": "PGMAXPROTOCOLVERSION",
-    "min_protocol_version": "PGMINPROTOCOLVERSION",
-    "options": "PGOPTIONS",
-    "passfile": "PGPASSFILE",
-    "password": "PGPASSWORD",
-    "port": "PGPORT",
-    "require_auth": "PGREQUIREAUTH",
-    "requirepeer": "PGREQUIREPEER",
-    "service": "PGSERVICE",
-    "servicefile": "PGSERVICEFILE",
-    "ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION",
-    "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
-    "sslcert": "PGSSLCERT",
-    "sslcertmode": "PGSSLCERTMODE",
-    "sslcompression": "PGSSLCOMPRESSION",
-    "sslcrl": "PGSSLCRL",
-    "sslcrldir": "PGSSLCRLDIR",
-    "sslkey": "PGSSLKEY",
-    "sslmode": "PGSSLMODE",
-    "sslnegotiation": "PGSSLNEGOTIATION",
-    "sslrootcert": "PGSSLROOTCERT",
-    "sslsni": "PGSSLSNI",
-    "target_session_attrs": "PGTARGETSESSIONATTRS",
-    "user": "PGUSER",
-}
 
 _DEFAULT_PORT: Final = 5432
 # Characters of a value that mean nothing to a URL, to sh, or to docker's env files.
@@ -273,17 +232,9 @@ class PostgresURL:
         Raises:
             ConfigurationError: the URL has a parameter for which libpq reads no variable.
         """
-        keywords = self.libpq()
-        lost = sorted(keywords.keys() - _ENVIRON.keys())
-        for name in lost:
-            if name == "fallback_application_name" or name.startswith("keepalives"):
-                del keywords[name]  # tuning, without which the tool still reaches the same place
-            else:
-                raise ConfigurationError(
-                    f"libpq reads {name} from no environment variable",
-                    hint=f"Take {name} out of the URL, or put it into a pg_service.conf entry.",
-                )
-        return {_ENVIRON[name]: value for name, value in keywords.items()}
+        from . import conversions
+
+        return conversions.libpq_environ(self)
 
     def django(self, **config: Any) -> dict[str, Any]:
         """An entry for Django's ``DATABASES``, made by ``dj_database_url.parse``.
@@ -291,22 +242,9 @@ class PostgresURL:
         Args:
             config: passed on to it: ``engine``, ``conn_max_age`` (seconds), and so on.
         """
-        import dj_database_url
+        from . import conversions
 
-        # urlsplit, on which it builds, lower-cases hosts and knows only one: those are set below.
-        plain = PostgresURL(
-            self.user, self.password, (HostPort("localhost", None),), self.dbname, self.params
-        )
-        entry: dict[str, Any] = dict(dj_database_url.parse(plain.reveal(), **config))
-        if "options" in self.params:
-            entry["OPTIONS"]["options"] = self.params["options"]
-        keywords = self.libpq()
-        entry["HOST"] = keywords.get("host", "")
-        entry["PORT"] = keywords.get("port", "")
-        if entry["PORT"].isdigit():
-            entry["PORT"] = int(entry["PORT"])
-        entry["PASSWORD"] = MaskedStr(entry["PASSWORD"])
-        return entry
+        return conversions.django(self, config)
 
     def sqlalchemy(self, driver: str = "psycopg") -> URL:
         """A ``sqlalchemy.URL``, which hides its password in ``str`` as well.
@@ -318,38 +256,9 @@ class PostgresURL:
         Raises:
             ConfigurationError: another driver.
         """
-        import sqlalchemy
+        from . import conversions
 
-        query: dict[str, str | tuple[str, ...]] = dict(self.params)
-        if driver == "asyncpg":
-            query.pop("channel_binding", None)
-            if "sslmode" in query:
-                query["ssl"] = query.pop("sslmode")
-        elif driver not in ("psycopg", "psycopg2"):
-            raise ConfigurationError(
-                f"no translation for the SQLAlchemy driver {driver}",
-                hint="Use psycopg, psycopg2 or asyncpg.",
-            )
-        host: str | None = self.host or None
-        port = self.hosts[0].port if self.hosts else None
-        if len(self.hosts) > 1 or self.host.startswith(("/", "@")):
-            # Several hosts and socket folders go into the query:
-            # https://docs.sqlalchemy.org/en/20/dialects/postgresql.html#specifying-multiple-fallback-hosts
-            query["host"] = tuple(f"{name}:{port or _DEFAULT_PORT}" for name, port in self.hosts)
-            if len(self.hosts) == 1:
-                query["host"] = self.host
-                if port:
-                    query["port"] = str(port)
-            host = port = None
-        return sqlalchemy.URL.create(
-            f"postgresql+{driver}",
-            self.user or None,
-            self.password.reveal() if self.password is not None else None,
-            host,
-            port,
-            self.dbname or None,
-            query,
-        )
+        return conversions.sqlalchemy(self, driver)
 
     def _text(self, *, reveal: bool) -> str:
         # sh expands a "~" that follows a ":"; quote() leaves it alone.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pickle
@@ -159,7 +160,8 @@ def damaged_entries():
         yield json.dumps({"version": 1, "pending": [{**whole, name: value}]}).encode()
 
 
-@pytest.mark.parametrize("data", [*DAMAGED, *damaged_entries()])
+# The ids must be the same in every process of a parallel run, and an entry holds the time.
+@pytest.mark.parametrize("data", [*DAMAGED, *damaged_entries()], ids=itertools.count())
 def test_a_damaged_journal_is_an_error_and_stays_where_it_is(journal, data):
     journal.prepare()
     with open(journal.path, "wb") as stream:

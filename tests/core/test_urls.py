@@ -346,6 +346,8 @@ def test_django_entry() -> None:
     assert entry["OPTIONS"] == {"sslmode": "require", "application_name": "a&b"}
     several = parse("postgresql://u:p@A:1,B/d").django()
     assert (several["HOST"], several["PORT"]) == ("A,B", "1,5432")
+    odd = parse("postgresql://u:p@h/d?application_name=007&connect_timeout=5&options=").django()
+    assert odd["OPTIONS"] == {"application_name": "007", "connect_timeout": 5, "options": ""}
     socket = parse("postgresql://u@%2FVar%2FRun/d").django()
     assert (socket["HOST"], socket["PORT"]) == ("/Var/Run", "")
 
@@ -358,7 +360,7 @@ def test_sqlalchemy_url() -> None:
     assert (url.drivername, url.password, url.host) == ("postgresql+psycopg", "p /%'\"\\$x", "::1")
     assert "p /%" not in str(url)
     several = parse("postgresql://u:p@a:1,b/d").sqlalchemy("psycopg2")
-    assert several.query["host"] == ("a:1", "b:5432")
+    assert (several.query["host"], several.query["port"]) == ("a,b", "1,5432")
     asyncpg = parse("postgresql://u:p@h/d?sslmode=require&channel_binding=require").sqlalchemy(
         "asyncpg"
     )

@@ -1,0 +1,120 @@
+"""A URL in the words of those who connect with it: libpq's tools, Django, SQLAlchemy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from .errors import ConfigurationError
+from .parameters import INTEGERS
+from .secret import MaskedStr
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+    from .urls import PostgresURL
+
+#: libpq's environment variables, by keyword:
+#: https://www.postgresql.org/docs/current/libpq-envars.html
+_ENVIRON: Final = {
+    "application_name": "PGAPPNAME",
+    "channel_binding": "PGCHANNELBINDING",
+    "client_encoding": "PGCLIENTENCODING",
+    "connect_timeout": "PGCONNECT_TIMEOUT",
+    "dbname": "PGDATABASE",
+    "gssdelegation": "PGGSSDELEGATION",
+    "gssencmode": "PGGSSENCMODE",
+    "gsslib": "PGGSSLIB",
+    "host": "PGHOST",
+    "hostaddr": "PGHOSTADDR",
+    "krbsrvname": "PGKRBSRVNAME",
+    "load_balance_hosts": "PGLOADBALANCEHOSTS",
+    "max_protocol_version": "PGMAXPROTOCOLVERSION",
+    "min_protocol_version": "PGMINPROTOCOLVERSION",
+    "options": "PGOPTIONS",
+    "passfile": "PGPASSFILE",
+    "password": "PGPASSWORD",
+    "port": "PGPORT",
+    "require_auth": "PGREQUIREAUTH",
+    "requirepeer": "PGREQUIREPEER",
+    "service": "PGSERVICE",
+    "servicefile": "PGSERVICEFILE",
+    "ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION",
+    "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
+    "sslcert": "PGSSLCERT",
+    "sslcertmode": "PGSSLCERTMODE",
+    "sslcompression": "PGSSLCOMPRESSION",
+    "sslcrl": "PGSSLCRL",
+    "sslcrldir": "PGSSLCRLDIR",
+    "sslkey": "PGSSLKEY",
+    "sslmode": "PGSSLMODE",
+    "sslnegotiation": "PGSSLNEGOTIATION",
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslsni": "PGSSLSNI",
+    "target_session_attrs": "PGTARGETSESSIONATTRS",
+    "user": "PGUSER",
+}
+
+
+def libpq_environ(url: PostgresURL) -> dict[str, str]:
+    """See :meth:`.PostgresURL.libpq_environ`."""
+    keywords = url.libpq()
+    for name in sorted(keywords.keys() - _ENVIRON.keys()):
+        if name == "fallback_application_name" or name.startswith("keepalives"):
+            del keywords[name]  # tuning, without which the tool still reaches the same place
+        else:
+            raise ConfigurationError(
+                f"libpq reads {name} from no environment variable",
+                hint=f"Take {name} out of the URL, or put it into a pg_service.conf entry.",
+            )
+    return {_ENVIRON[name]: value for name, value in keywords.items()}
+
+
+def django(url: PostgresURL, config: dict[str, Any]) -> dict[str, Any]:
+    """See :meth:`.PostgresURL.django`."""
+    import dj_database_url
+
+    # urlsplit, on which it builds, lower-cases hosts and knows only one, and it makes numbers and
+    # booleans of whatever looks like one: those parts are set here.
+    entry: dict[str, Any] = dict(dj_database_url.parse("postgresql:///", **config))
+    keywords = url.libpq()
+    port = keywords.pop("port", "")
+    entry["HOST"] = keywords.pop("host", "")
+    entry["PORT"] = int(port) if port.isdigit() else port
+    entry["USER"] = keywords.pop("user", "")
+    entry["PASSWORD"] = MaskedStr(keywords.pop("password", ""))
+    entry["NAME"] = keywords.pop("dbname", "")
+    options = {key: int(value) if key in INTEGERS else value for key, value in keywords.items()}
+    entry["OPTIONS"] = {**options, **entry.get("OPTIONS", {})}
+    return entry
+
+
+def sqlalchemy(url: PostgresURL, driver: str) -> URL:
+    """See :meth:`.PostgresURL.sqlalchemy`."""
+    from sqlalchemy import URL
+
+    query: dict[str, str | tuple[str, ...]] = dict(url.params)
+    if driver == "asyncpg":
+        query.pop("channel_binding", None)
+        if "sslmode" in query:
+            query["ssl"] = query.pop("sslmode")
+    elif driver not in ("psycopg", "psycopg2"):
+        raise ConfigurationError(
+            f"no translation for the SQLAlchemy driver {driver}",
+            hint="Use psycopg, psycopg2 or asyncpg.",
+        )
+    host: str | None = url.host or None
+    port = url.hosts[0].port if url.hosts else None
+    if url.host.startswith(("/", "@")) or len(url.hosts) > 1:
+        # Socket folders and several hosts go into the query, where libpq reads them:
+        # https://docs.sqlalchemy.org/en/20/dialects/postgresql.html#specifying-multiple-fallback-hosts
+        query |= {key: value for key, value in url.libpq().items() if key in ("host", "port")}
+        host = port = None
+    return URL.create(
+        f"postgresql+{driver}",
+        url.user or None,
+        url.password.reveal() if url.password is not None else None,
+        host,
+        port,
+        url.dbname or None,
+        query,
+    )
