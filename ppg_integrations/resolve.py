@@ -109,11 +109,9 @@ def resolve(
         URLError: one of the URLs cannot be used.
         EnvFileError: the file exists and cannot be read.
     """
-    places = _Places(os.environ if environ is None else environ, None)
-    if env_file is None or env_file is True:
-        env_file = places.environ.get(names.ENV_FILE) or DEFAULT_ENV_FILE
-    if env_file is not False:
-        places.path = os.path.abspath(os.fspath(env_file))
+    if environ is None:
+        environ = os.environ
+    places = _Places(environ, env_file_path(env_file, environ))
     said: list[str] = []
     accelerate: list[AccelerateURLError] = []
     first = _parse(_candidates(pooled, "pooled", names.POOLED, places), accelerate)
@@ -138,6 +136,17 @@ def resolve(
         tuple(dict.fromkeys(said)),
         places.path,
     )
+
+
+def env_file_path(
+    env_file: str | os.PathLike[str] | bool | None, environ: Mapping[str, str]
+) -> str | None:
+    """The absolute path of the ``.env`` file that an argument of :func:`resolve` means, if any."""
+    if env_file is False:
+        return None
+    if env_file is None or env_file is True:
+        env_file = environ.get(names.ENV_FILE) or DEFAULT_ENV_FILE
+    return os.path.abspath(env_file)
 
 
 def _candidates(

@@ -10,7 +10,7 @@ from ppg_integrations import names
 from ppg_integrations.errors import ConfigurationError, MissingURLError, PPGError
 from ppg_integrations.pair import ConnectionPair
 from ppg_integrations.parameters import SECRET
-from ppg_integrations.resolve import DEFAULT_ENV_FILE, resolve
+from ppg_integrations.resolve import env_file_path, resolve
 from ppg_integrations.secret import MaskedStr
 from ppg_integrations.urls import PostgresURL
 
@@ -189,7 +189,7 @@ def _databases(
             *aliases,
             pair,
             missing,
-            pair.env_file if pair else _env_path(env_file, environ),
+            pair.env_file if pair else env_file_path(env_file, environ),
             first.get("HOST", ""),
             first.get("PORT", ""),
             first.get("NAME", ""),
@@ -283,13 +283,3 @@ def _checked_aliases(aliases: Sequence[str]) -> tuple[str, str]:
             hint='Such as aliases=("default", "direct").',
         )
     return aliases[0], aliases[1]
-
-
-def _env_path(
-    env_file: str | os.PathLike[str] | bool | None, environ: Mapping[str, str]
-) -> str | None:
-    if env_file is False:
-        return None
-    if env_file is None or env_file is True:
-        env_file = environ.get(names.ENV_FILE) or DEFAULT_ENV_FILE
-    return os.path.abspath(env_file)

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 # Read before a fixture clears the environment. Outside tox people install what they like.
 LOWEST = os.environ.get("PPG_TEST_LOWEST", "") == "1"
 DRIVER = os.environ.get("PPG_TEST_DRIVER", "")
-EXTRAS = ("", "django", "flask", "local", DRIVER) if DRIVER else ("",)
+EXTRAS = ("", "django", "flask", "embedded", DRIVER) if DRIVER else ("",)
 
 
 def test_versions_are_the_allowed_ones_and_in_lowest_the_lowest() -> None:
