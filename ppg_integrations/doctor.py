@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from . import hazards, names, tls
@@ -13,7 +13,7 @@ from .probe import ProbeResult, probe
 from .problems import Problem, problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from .pair import ConnectionPair, Source
     from .problems import Severity
@@ -54,6 +54,11 @@ class Diagnosis:
     def failed(self) -> bool:
         """Is one of the problems an error?"""
         return any(found.severity == "error" for found in self.problems)
+
+    def with_problems(self, more: Iterable[Problem]) -> Diagnosis:
+        """The same with what a framework's settings show, the worst first."""
+        found = (*self.problems, *more)
+        return replace(self, problems=tuple(sorted(found, key=_badness)))
 
     def as_json(self, *, reveal: bool = False) -> dict[str, Any]:
         """The document of ``doctor --json``; its keys are stable.
@@ -119,7 +124,11 @@ def judge(pair: ConnectionPair, pooled: ProbeResult, direct: ProbeResult | None)
         *_tls(pair, pooled, direct),
         *hazards.hazards(pair),
     ]
-    return sorted(found, key=lambda one: _SEVERITIES.index(one.severity))
+    return sorted(found, key=_badness)
+
+
+def _badness(found: Problem) -> int:
+    return _SEVERITIES.index(found.severity)
 
 
 def _unreachable(

@@ -49,8 +49,9 @@ class _Places:
                 self._file = envfile.read(self.path)
         return self._file
 
-    def get(self, name: str) -> str:
-        return self.environ.get(name) or self.file().get(name) or ""
+    def known(self, name: str) -> str:
+        """A value that costs no reading: of the environment, or of the file if it was read."""
+        return self.environ.get(name) or (self._file or {}).get(name) or ""
 
     def candidates(self, wanted: tuple[str, ...]) -> list[tuple[str, Source]]:
         """Every value of these names in one layer: the first layer that has any wins."""
@@ -132,7 +133,7 @@ def resolve(
         right.url if right else None,
         left.source,
         right.source if right else None,
-        provider or places.environ.get(names.PROVIDER) or left.info.provider,
+        provider or places.known(names.PROVIDER) or left.info.provider,
         tuple(dict.fromkeys(said)),
         places.path,
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from .. import names
 from ..errors import ConfigurationError, PPGError
 from ..pair import ConnectionPair
+from ..problems import Problem
 from ..resolve import DEFAULT_ENV_FILE
 from ..verbs.context import Context
 from . import render
@@ -23,6 +24,7 @@ def perform(
     environ: Mapping[str, str],
     env_file: str | None = None,
     known_pair: ConnectionPair | None = None,
+    hazards: Callable[[], Iterable[Problem]] = tuple,
 ) -> int:
     """Runs one verb and prints its result.
 
@@ -33,6 +35,7 @@ def perform(
         environ: the process environment.
         env_file: the file that a framework's settings read, where no option names one.
         known_pair: the pair that a framework's settings have resolved.
+        hazards: what ``doctor`` is to say of the framework's settings, besides the URLs.
 
     Returns:
         The exit status. With ``--json`` an error of ours is printed as a document and gives 1.
@@ -42,7 +45,7 @@ def perform(
     """
     as_json = options.get("json", False)
     try:
-        return _perform(options, screen, program, environ, env_file, known_pair)
+        return _perform(options, screen, program, environ, env_file, known_pair, hazards)
     except PPGError as error:
         if not as_json:
             raise
@@ -59,6 +62,7 @@ def _perform(
     environ: Mapping[str, str],
     env_file: str | None,
     known_pair: ConnectionPair | None,
+    hazards: Callable[[], Iterable[Problem]],
 ) -> int:
     given = options.get("env_file")
     path = given or env_file or environ.get(names.ENV_FILE) or DEFAULT_ENV_FILE
@@ -99,7 +103,7 @@ def _perform(
     if verb == "doctor":
         from ..verbs.diagnose import diagnose
 
-        diagnosis = diagnose(context)
+        diagnosis = diagnose(context).with_problems(hazards())
         _warn(screen, diagnosis.pair)
         if as_json:
             screen.json(diagnosis.as_json(reveal=reveal))

@@ -21,6 +21,7 @@ from django.core.checks import CheckMessage
 from django.db import connections
 
 from ppg_integrations import hosts, names
+from ppg_integrations.problems import Problem, Severity
 
 from . import routing, state
 from .findings import PROBLEMS, SESSION_APPS, TABLE
@@ -29,6 +30,7 @@ from .settings import neon_routing
 TAG: Final = "ppg"
 
 
+_SEVERITIES: Final[dict[str, Severity]] = {"E": "error", "W": "warning", "I": "info"}
 _LEVELS: Final = {"E": checks.Error, "W": checks.Warning, "I": checks.Info}
 
 
@@ -46,6 +48,14 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         if routing.still_ours(entry) and entry.pair is not None:
             found += _pooled(entry)
     return found
+
+
+def hazards() -> Iterator[Problem]:
+    """The settings checks for ``doctor``, but for what it finds by itself in the pair of URLs."""
+    for message in check_settings():
+        if message.id not in ("ppg.E001", "ppg.W010", "ppg.I001", "ppg.I002"):
+            severity = _SEVERITIES[str(message.id).removeprefix("ppg.")[0]]
+            yield Problem(str(message.id), severity, message.msg, message.hint or "")
 
 
 def check_servers(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:

@@ -136,8 +136,10 @@ def _refuse_foreign_pair(context: Context, provider: str) -> None:
             continue
         try:
             url = PostgresURL.parse(found[variable], source=f"{variable} in {context.env_file}")
-            mine = found.get(names.PROVIDER, "") or _provider_of(url) or "another provider"
-            what = f"the URL of {url.host or 'a local socket'} ({mine})"
+            # A loopback host alone may be any PostgreSQL of the user's own.
+            host = _provider_of(url)
+            mine = found.get(names.PROVIDER, "") or (host if host != "local" else "") or ""
+            what = f"the URL of {url.host or 'a local socket'}"
         except ConfigurationError:
             mine, what = "", "something that is not a PostgreSQL URL"
         if mine != provider:

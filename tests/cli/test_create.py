@@ -153,10 +153,11 @@ def test_a_connection_that_does_not_work_is_kept_and_not_written(
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "DIRECT_URL"])
+@pytest.mark.parametrize("url", [NEON, "postgres://me:n30n-Pa55@localhost:5432/mine", "mysql://x"])
 def test_another_providers_url_is_not_overwritten(
-    project: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    project: Path, monkeypatch: pytest.MonkeyPatch, name: str, url: str
 ) -> None:
-    before = f"{name}={NEON}\n"
+    before = f"{name}={url}\n"
     (project / ".env").write_text(before)
     with monkeypatch.context() as patch:
         patch.setattr(
@@ -168,7 +169,7 @@ def test_another_providers_url_is_not_overwritten(
     assert "n30n-Pa55" not in str(caught.value)
     assert (project / ".env").read_text() == before
     run(project, replace=True)
-    assert "neon" not in (project / ".env").read_text()
+    assert url not in (project / ".env").read_text()
 
 
 def test_nothing_is_generated_for_a_file_that_git_would_track(

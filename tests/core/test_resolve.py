@@ -109,6 +109,13 @@ def test_the_file_is_found_by_its_variable_or_in_the_current_folder(
         quiet(environ={}, env_file=False)
 
 
+def test_the_file_may_name_the_provider_where_the_hosts_do_not(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"DATABASE_URL={PLAIN}\nPPG_PROVIDER=casedev\n")
+    assert quiet(environ={}, env_file=tmp_path / ".env").provider == "casedev"
+    environ = {"PPG_PROVIDER": "neon"}
+    assert quiet(environ=environ, env_file=tmp_path / ".env").provider == "neon"
+
+
 def test_a_variable_inside_a_url_of_the_file_is_not_taken_for_a_password(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("DATABASE_URL=postgresql://u:${DB_PASSWORD}@db/shop\n")
     with pytest.raises(ConfigurationError, match=r"DATABASE_URL in .*\.env") as caught:

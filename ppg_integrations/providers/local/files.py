@@ -116,7 +116,8 @@ class Store:
         with explained(self.folder):
             for folder in dict.fromkeys((root, self.folder)):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                if folder.stat().st_uid != os.geteuid():
+                # Root may be a container's, on a folder that the host's user shared with it.
+                if os.geteuid() not in (0, folder.stat().st_uid):
                     raise LocalServerError(
                         f"{folder} belongs to another user (uid {folder.stat().st_uid})",
                         hint="Run the command as that user.",

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ppg_integrations.cli import arguments, frontend
 from ppg_integrations.cli.screen import Screen
-from ppg_integrations.django import state
+from ppg_integrations.django import checks, state
 from ppg_integrations.errors import PPGError
 
 
@@ -34,6 +34,7 @@ class Command(BaseCommand):
                 environ=os.environ,
                 env_file=registered.env_file if registered else None,
                 known_pair=registered.pair if registered else None,
+                hazards=checks.hazards,
             )
         except PPGError as error:
             raise CommandError(str(error)) from error
