@@ -136,6 +136,7 @@ def test_the_metadata_says_what_a_reader_of_the_index_needs(built: Built) -> Non
     assert said["Description-Content-Type"] == "text/markdown"
     assert set(said.get_all("Provides-Extra", [])) == {
         "django",
+        "embedded",
         "flask",
         "local",
         "psycopg",
