@@ -20,6 +20,7 @@ from .errors import (
     ProviderError,
     SwappedEndpointsError,
     URLError,
+    UsageError,
 )
 from .pair import ConnectionPair, Source
 from .resolve import resolve
@@ -46,5 +47,6 @@ __all__ = [
     "Source",
     "SwappedEndpointsError",
     "URLError",
+    "UsageError",
     "resolve",
 ]

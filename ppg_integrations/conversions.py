@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from .errors import ConfigurationError
-from .parameters import INTEGERS
+from .parameters import INTEGERS, SECRET
 from .secret import MaskedStr
 
 if TYPE_CHECKING:
@@ -83,7 +83,9 @@ def django(url: PostgresURL, config: dict[str, Any]) -> dict[str, Any]:
     entry["USER"] = keywords.pop("user", "")
     entry["PASSWORD"] = MaskedStr(keywords.pop("password", ""))
     entry["NAME"] = keywords.pop("dbname", "")
-    options = {key: int(value) if key in INTEGERS else value for key, value in keywords.items()}
+    options: dict[str, Any] = dict(keywords)
+    options |= {key: int(keywords[key]) for key in INTEGERS & keywords.keys()}
+    options |= {key: MaskedStr(keywords[key]) for key in SECRET & keywords.keys()}
     entry["OPTIONS"] = {**options, **entry.get("OPTIONS", {})}
     return entry
 

@@ -42,6 +42,10 @@ class ConfigurationError(PPGError):
     """A setting, variable, argument or file says something that cannot be used."""
 
 
+class UsageError(ConfigurationError):
+    """A verb was called in a way that means nothing; the exit status is 2."""
+
+
 class URLError(ConfigurationError):
     """A text is no PostgreSQL URL, or one that this package refuses; never repeats the text."""
 

@@ -114,7 +114,9 @@ def same_server(pooled: PostgresURL, direct: PostgresURL) -> bool | None:
     """Whether two URLs can be the two endpoints of one server; None when the hosts do not tell."""
     one, two = classify(pooled.host, pooled.port), classify(direct.host, direct.port)
     if one.provider != two.provider:
-        return None if None in (one.provider, two.provider) else False
+        # A loopback host may be a pooler of one's own, or a tunnel, to anywhere.
+        unknown = (None, "local")
+        return None if one.provider in unknown or two.provider in unknown else False
     if one.provider != "neon":
         return None
     one_label, two_label = (

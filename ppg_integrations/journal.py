@@ -12,6 +12,7 @@ import stat
 import warnings
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from . import atomicfile, lock
@@ -19,7 +20,7 @@ from .errors import EnvFileError, PPGWarning, URLError
 from .urls import PostgresURL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 FOLDER: Final = ".ppg"
 _VERSION: Final = 1
@@ -42,6 +43,8 @@ class Entry:
         id, name: what the provider calls the connection.
         pooled, direct: its two URLs.
         env_file: where they shall be written.
+        request: what was asked of the provider, by the options' names; only a run that asks for
+            nothing else may take the entry up.
         created_at: ISO 8601, UTC.
     """
 
@@ -51,9 +54,14 @@ class Entry:
     pooled: PostgresURL
     direct: PostgresURL
     env_file: str
+    request: Mapping[str, str] = field(default_factory=dict, hash=False)
     created_at: str = field(default_factory=_now)
 
-    def _as_json(self) -> dict[str, str]:
+    def answers(self, request: Mapping[str, str]) -> bool:
+        """Whether it is what a run with these options wants."""
+        return all(self.request.get(name) == value for name, value in request.items())
+
+    def _as_json(self) -> dict[str, Any]:
         urls = {"pooled": self.pooled.reveal(), "direct": self.direct.reveal()}
         return {name: getattr(self, name) for name in self.__dataclass_fields__} | urls
 
@@ -106,15 +114,27 @@ class Journal:
             others = [other for other in entries if (other.provider, other.id) != key]
             self._write([*others, entry])
 
-    def pending(self, provider: str | None = None) -> Entry | None:
-        """The newest entry, of one provider if it is named; None if nothing is pending.
+    def pending(
+        self,
+        provider: str | None = None,
+        *,
+        env_file: str | None = None,
+        request: Mapping[str, str] = MappingProxyType({}),
+    ) -> Entry | None:
+        """The newest entry, of those that match what is named; None if there is none.
 
         Raises:
             EnvFileError: the journal cannot be read.
             DamagedJournalError: an EnvFileError too; the file is left as it is.
         """
-        matching = (e for e in reversed(self._read()) if provider in {None, e.provider})
-        return next(matching, None)
+        for entry in reversed(self._read()):
+            if (
+                provider in {None, entry.provider}
+                and env_file in {None, entry.env_file}
+                and entry.answers(request)
+            ):
+                return entry
+        return None
 
     def clear(self, id: str) -> None:  # noqa: A002 - the provider's word for it
         """Forget the entry with this id, because it is stored or gone; unknown ids are no error.
@@ -188,7 +208,7 @@ class Journal:
                 reason = f"it has version {document['version']!r:.20}, not {_VERSION}"
             else:
                 return tuple(_entry(item, self.path) for item in document["pending"])
-        except (ValueError, KeyError, TypeError, URLError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, URLError) as error:
             reason = type(error).__name__
         # Raised out here: some of the exceptions above hold the text they failed on.
         raise DamagedJournalError(
@@ -227,7 +247,8 @@ class Journal:
 
 def _entry(item: dict[str, Any], path: str) -> Entry:
     texts = {name: item[name] for name in Entry.__dataclass_fields__}
-    if not all(isinstance(text, str) for text in texts.values()):
+    request = texts.pop("request")
+    if not all(isinstance(text, str) for text in (*texts.values(), *request, *request.values())):
         raise TypeError
     urls = {n: PostgresURL.parse(texts[n], source=path) for n in ("pooled", "direct")}
-    return Entry(**{**texts, **urls})
+    return Entry(**{**texts, **urls, "request": request})

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from . import names
 from .errors import MissingDirectURLError
 from .urls import PostgresURL
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 SourceKind = Literal["argument", "environment", "file", "derived", "provider"]
 
@@ -39,6 +42,12 @@ class _Value:
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
         return f"{type(self).__name__}({shown})"
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self
 
     def __reduce__(self) -> tuple[object, ...]:
         return (type(self), tuple(getattr(self, name) for name in self.__slots__))

@@ -24,11 +24,12 @@ _MISMATCHES: Final = ("user", "database")
 
 
 class _Half:
-    __slots__ = ("info", "source", "url")
+    __slots__ = ("alone", "info", "source", "url")
 
-    def __init__(self, url: PostgresURL, source: Source) -> None:
+    def __init__(self, url: PostgresURL, source: Source, *, alone: bool = False) -> None:
         self.url = url
         self.source = source
+        self.alone = alone  # its server has no other endpoint: `prisma dev`
         self.info = hosts.classify(url.host, url.port)
 
 
@@ -66,13 +67,6 @@ class _Places:
                 for name in wanted
                 if (self.file().get(name) or "").strip()
             ]
-            for value, source in found:
-                if "${" in value:
-                    # docker compose would fill it in; sh and `docker run --env-file` would not.
-                    raise ConfigurationError(
-                        f"{source} has a ${{...}} in it, and nothing fills that in here",
-                        hint="Write the whole URL out; a literal ${ in a password is %24%7B.",
-                    )
         return found
 
 
@@ -84,6 +78,7 @@ def resolve(
     environ: Mapping[str, str] | None = None,
     provider: str | None = None,
     allow_mismatch: Collection[str] = (),
+    stacklevel: int = 2,
 ) -> ConnectionPair:
     """The pair of URLs, each from the first place that has it.
 
@@ -100,6 +95,7 @@ def resolve(
         provider: who runs the server, where hosts do not tell; else ``PPG_PROVIDER``.
         allow_mismatch: what may differ between the halves, of ``"user"`` (a role of its own for
             migrations) and ``"database"``; also ``PPG_ALLOW_MISMATCH``.
+        stacklevel: whose line a warning names, as in ``warnings.warn``.
 
     Warns:
         PPGWarning: something was put right, or looks wrong and still works.
@@ -127,7 +123,7 @@ def resolve(
         if half is not None and half.source.kind != "derived":
             said += [f"{half.source}: {text}" for text in half.url.warnings]
     for text in dict.fromkeys(said):
-        warnings.warn(text, PPGWarning, stacklevel=2)
+        warnings.warn(text, PPGWarning, stacklevel=stacklevel)
     return ConnectionPair(
         left.url,
         right.url if right else None,
@@ -147,7 +143,10 @@ def env_file_path(
         return None
     if env_file is None or env_file is True:
         env_file = environ.get(names.ENV_FILE) or DEFAULT_ENV_FILE
-    return os.path.abspath(env_file)
+    try:
+        return os.path.abspath(env_file)
+    except FileNotFoundError:  # of the current folder, which somebody has deleted
+        return None
 
 
 def _candidates(
@@ -168,7 +167,14 @@ def _parse(
             halves.append(_Half(value, source))
             continue
         try:
-            halves.append(_Half(PostgresURL.parse(value, source=str(source)), source))
+            if source.kind == "file" and "${" in value:
+                # docker compose would fill it in; sh and `docker run --env-file` would not.
+                raise ConfigurationError(
+                    f"{source} has a ${{...}} in it, and nothing fills that in here",
+                    hint="Write the whole URL out; a literal ${ in a password is %24%7B.",
+                )
+            url = PostgresURL.parse(value, source=str(source))
+            halves.append(_Half(url, source, alone="prisma+postgres:" in value.lower()))
         except AccelerateURLError as error:
             accelerate.append(error)
         except ConfigurationError:
@@ -231,7 +237,7 @@ def _arrange(
 
 
 def _derived(half: _Half) -> _Half | None:
-    other = hosts.other_half(half.url)
+    other = half.url if half.alone else hosts.other_half(half.url)
     if other is None:
         return None
     return _Half(other, Source("derived", half.source.name, str(half.source)))

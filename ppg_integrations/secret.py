@@ -54,6 +54,12 @@ class Secret:
     def __hash__(self) -> int:
         return hash(("Secret", self._value))
 
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Secret:
+        return self  # immutable, and still in this process; pickling is another matter
+
     def __reduce__(self) -> tuple[object, ...]:
         return (Secret, (None,))
 

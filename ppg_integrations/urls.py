@@ -309,6 +309,12 @@ class PostgresURL:
     def __delattr__(self, name: str) -> None:
         raise AttributeError("a PostgresURL is immutable")
 
+    def __copy__(self) -> PostgresURL:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> PostgresURL:
+        return self
+
     def __reduce__(self) -> tuple[object, ...]:
         # A log handler that crosses a process pickles what it logs: the Secret drops its value.
         params = {key: MASK if key in SECRET else value for key, value in self.params.items()}

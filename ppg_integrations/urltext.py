@@ -184,9 +184,9 @@ def _plausible(text: str) -> bool:
     """Whether this looks like one host with or without a port: what it holds is checked later."""
     if text.startswith("["):
         _, _, port = text.rpartition("]")
-        return not port or (port[0] == ":" and _is_port(port[1:]))
-    name, colon, port = text.partition(":")
-    return (_is_name(name) or name[:3].upper() == "%2F") and (not colon or _is_port(port))
+        return port in ("", ":") or (port[0] == ":" and _is_port(port[1:]))
+    name, _, port = text.partition(":")
+    return (_is_name(name) or name[:3].upper() == "%2F") and (not port or _is_port(port))
 
 
 def _is_name(text: str) -> bool:

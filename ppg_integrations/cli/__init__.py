@@ -26,19 +26,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = vars(parser.parse_args(argv))
     screen = Screen(sys.stdout, sys.stderr)
     try:
-        status = frontend.perform(options, screen, program="ppg-connect", environ=os.environ)
-        sys.stdout.flush()  # here, where a reader that has gone is expected
+        return frontend.guarded(
+            screen,
+            lambda: frontend.perform(options, screen, program="ppg-connect", environ=os.environ),
+        )
     except PPGError as error:
         screen.error(error)
-        return 1
-    except BrokenPipeError:
-        # The reader (head, less) has gone: what is left to say is for nobody.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except KeyboardInterrupt:
-        screen.quiet()
-        return 130
-    return status
+        return frontend.status_of(error)
 
 
 __all__ = ["main"]

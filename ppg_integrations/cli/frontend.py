@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from .. import names
-from ..errors import ConfigurationError, PPGError
+from ..errors import EnvFileError, PPGError, UsageError
 from ..pair import ConnectionPair
 from ..problems import Problem
 from ..resolve import DEFAULT_ENV_FILE
@@ -50,9 +52,29 @@ def perform(
         if not as_json:
             raise
         screen.json({"error": render.error_json(error)})
-        return 1
+        return status_of(error)
     finally:
         screen.quiet()
+
+
+def status_of(error: PPGError) -> int:
+    """The exit status that an error of ours stands for."""
+    return 2 if isinstance(error, UsageError) else 1
+
+
+def guarded(screen: Screen, call: Callable[[], int]) -> int:
+    """Runs a verb for a shell: Ctrl-C is status 130, and a reader that has gone is no traceback."""
+    try:
+        status = call()
+        screen.out.flush()  # here, where a reader that has gone is expected
+    except BrokenPipeError:
+        # What is left to say is for nobody; the interpreter flushes once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        screen.quiet()
+        return 130
+    return status
 
 
 def _perform(
@@ -66,8 +88,14 @@ def _perform(
 ) -> int:
     given = options.get("env_file")
     path = given or env_file or environ.get(names.ENV_FILE) or DEFAULT_ENV_FILE
+    try:
+        path = Path(path).absolute()
+    except FileNotFoundError:
+        raise EnvFileError(
+            "the current folder has been deleted", hint="Change to one that exists."
+        ) from None
     context = Context(
-        env_file=Path(path),
+        env_file=path,
         provider=options.get("provider"),
         project=options.get("project") or environ.get("PPG_PROJECT"),
         database=options.get("database") or environ.get("PPG_DATABASE"),
@@ -83,7 +111,7 @@ def _perform(
     as_json = options.get("json", False)
     reveal = options.get("reveal", False)
     if reveal and not as_json and not screen.terminal:
-        raise ConfigurationError(
+        raise UsageError(
             "--reveal prints passwords, and standard output is not a terminal",
             hint="Add --json if they are meant to go into a pipe or a file.",
         )
@@ -115,7 +143,7 @@ def _perform(
 
         command = list(options.get("command") or [])
         if as_json:
-            raise ConfigurationError("run prints what the program prints: it takes no --json")
+            raise UsageError("run prints what the program prints: it takes no --json")
         return run(context, command[1:] if command[:1] == ["--"] else command)
     return _local(context, options["action"], screen, as_json=as_json)
 

@@ -28,6 +28,19 @@ _PROVIDERS: Final = {
 NAMES: Final = tuple(_PROVIDERS)
 
 
+def check(name: str | None) -> None:
+    """Nothing, where a provider has that name or none is named.
+
+    Raises:
+        ConfigurationError: there is none of that name.
+    """
+    if name is not None and name not in _PROVIDERS:
+        raise ConfigurationError(
+            f"no provider is called {name!r}",
+            hint=f"The providers are {', '.join(NAMES)}.",
+        )
+
+
 def load(name: str) -> Provider:
     """The provider called `name`; its module is imported only now.
 
@@ -35,12 +48,8 @@ def load(name: str) -> Provider:
         ConfigurationError: there is none of that name.
         ProviderError: this version cannot ask it for anything.
     """
-    row = _PROVIDERS.get(name)
-    if row is None:
-        raise ConfigurationError(
-            f"no provider is called {name!r}",
-            hint=f"The providers are {', '.join(NAMES)}.",
-        )
+    check(name)
+    row = _PROVIDERS[name]
     if not row.target:
         error = ProviderError(
             f"this version reads the URLs of {name} from the environment and cannot generate them",

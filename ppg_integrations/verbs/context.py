@@ -57,6 +57,9 @@ class Context:
         Raises:
             ConfigurationError: there is none, or it cannot be used.
         """
+        from .. import providers
+
+        providers.check(self.provider or providers.detect(self.environ))
         if self.known_pair is not None:
             return self.known_pair
         with warnings.catch_warnings():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import replace as replaced
 from typing import Any, Final
 
 from .. import doctor, drivers, envfile, hosts, names, providers
@@ -47,8 +48,10 @@ class Created:
     notes: tuple[str, ...]
 
     def as_json(self, *, reveal: bool = False) -> dict[str, Any]:
-        connection = {"id": self.connection_id, "name": self.connection_name}
-        return {**pair_json(self.pair, reveal=reveal), "connection": connection}
+        document = pair_json(self.pair, reveal=reveal)
+        document["warnings"] += self.notes
+        document["connection"] = {"id": self.connection_id, "name": self.connection_name}
+        return document
 
 
 def create(context: Context, *, allow_tracked: bool = False, replace: bool = False) -> Created:
@@ -76,12 +79,7 @@ def create(context: Context, *, allow_tracked: bool = False, replace: bool = Fal
     resumed = generated is not None
     if generated is None:
         request = GenerateRequest(
-            name=context.name or "",
-            project=context.project or "",
-            database=context.database or "",
-            branch=context.branch or "",
-            role=context.role or "",
-            region=context.region or "",
+            **_request(context),
             create=context.create_missing,
             project_folder=context.project_folder,
         )
@@ -94,6 +92,7 @@ def create(context: Context, *, allow_tracked: bool = False, replace: bool = Fal
                 pooled=generated.pooled,
                 direct=generated.direct,
                 env_file=str(context.env_file.absolute()),
+                request=_request(context),
             )
         )
     context.progress("proving both endpoints")
@@ -136,9 +135,12 @@ def _refuse_foreign_pair(context: Context, provider: str) -> None:
             continue
         try:
             url = PostgresURL.parse(found[variable], source=f"{variable} in {context.env_file}")
-            # A loopback host alone may be any PostgreSQL of the user's own.
+            # The host has the first word. Where it has none, the file's own name for the provider
+            # counts, but "local" only for this machine, where a PostgreSQL may also be the user's.
             host = _provider_of(url)
-            mine = found.get(names.PROVIDER, "") or (host if host != "local" else "") or ""
+            mine = host if host not in (None, "local") else found.get(names.PROVIDER, "")
+            if mine == "local" != host:
+                mine = ""
             what = f"the URL of {url.host or 'a local socket'}"
         except ConfigurationError:
             mine, what = "", "something that is not a PostgreSQL URL"
@@ -150,24 +152,45 @@ def _refuse_foreign_pair(context: Context, provider: str) -> None:
             )
 
 
+def _request(context: Context) -> dict[str, str]:
+    """What the user asked for, without what was left open."""
+    options = ("name", "project", "database", "branch", "role", "region")
+    return {name: value for name in options if (value := getattr(context, name))}
+
+
 def _resume(context: Context, journal: Journal, provider: str) -> Generated | None:
     """The connection of an interrupted run, if there is one and it still lets us in."""
-    entry = journal.pending(provider)
+    entry = journal.pending(
+        provider, env_file=str(context.env_file.absolute()), request=_request(context)
+    )
     if entry is None:
         return None
-    if provider == "local":
-        from ..providers.local.provider import servers_of
-
-        servers_of(context.project_folder).start(progress=context.progress)
     context.progress(f"taking up {entry.name or entry.id}, which an earlier run generated")
+    found = Generated(entry.id, entry.name, entry.pooled, entry.direct)
+    if provider == "local":
+        found = _where_they_are_now(context, found)
     try:
-        drivers.connect(entry.direct).close()
+        drivers.connect(found.direct).close()
     except ConnectError as error:
         if error.code not in _GONE:
             raise
         journal.clear(entry.id)
         return None
-    return Generated(entry.id, entry.name, entry.pooled, entry.direct)
+    return found
+
+
+def _where_they_are_now(context: Context, found: Generated) -> Generated:
+    """The embedded servers, started; another program may have taken their ports meanwhile."""
+    from ..providers.local.provider import servers_of
+
+    status = servers_of(context.project_folder).start(progress=context.progress)
+    assert status.postgres is not None
+    pooler = status.pooler or status.postgres
+    return replaced(
+        found,
+        pooled=found.pooled.replace(port=pooler.port),
+        direct=found.direct.replace(port=status.postgres.port),
+    )
 
 
 def _pair_of(generated: Generated, provider: str, context: Context) -> ConnectionPair:

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Sequence
 
 from .. import names
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, UsageError
 from ..hosts import classify
 from ..urls import PostgresURL
 from .context import Context
@@ -44,10 +44,11 @@ def run(context: Context, command: Sequence[str]) -> int:
 
     Raises:
         MissingDirectURLError: the direct URL is not known.
-        ConfigurationError: no program was given, or there is none of that name.
+        UsageError: no program was given.
+        ConfigurationError: there is no program of that name.
     """
     if not command:
-        raise ConfigurationError(
+        raise UsageError(
             "run was given no program", hint="For example: ppg-connect run -- pg_dump --schema-only"
         )
     direct = context.pair().require_direct()

@@ -13,7 +13,7 @@ import pytest
 from ppg_integrations import ConfigurationError, ConnectError, EnvFileError, PostgresURL, drivers
 from ppg_integrations import envfile
 from ppg_integrations.cli import main
-from ppg_integrations.journal import Journal
+from ppg_integrations.journal import Entry, Journal
 from ppg_integrations.providers.base import Generated, GenerateRequest
 from ppg_integrations.providers.local import provider as local_provider
 from ppg_integrations.providers.local.servers import LocalServers
@@ -152,6 +152,66 @@ def test_a_connection_that_does_not_work_is_kept_and_not_written(
     assert entry.direct.password.reveal() not in str(caught.value)
 
 
+def pending(project: Path, generated: Generated, **changes: object) -> Entry:
+    """What a run that was killed before it wrote the file leaves."""
+    values: dict[str, object] = {
+        "provider": "local",
+        "id": generated.id,
+        "name": generated.name,
+        "pooled": generated.pooled,
+        "direct": generated.direct,
+        "env_file": str(project / ".env"),
+        "request": {"database": "shop"},
+    }
+    entry = Entry(**(values | changes))  # type: ignore[arg-type]
+    Journal(project).record(entry)
+    return entry
+
+
+def test_a_pending_connection_is_found_where_its_servers_moved_to(
+    project: Path, generated: Generated
+) -> None:
+    pooled, direct = generated.pooled.replace(port=1), generated.direct.replace(port=2)
+    pending(project, generated, pooled=pooled, direct=direct)
+    created = run(project)
+    assert created.resumed
+    assert created.pair.pooled == generated.pooled
+    assert created.pair.direct == generated.direct
+    assert Journal(project).pending() is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"env_file": "/elsewhere/.env"}, {"request": {"database": "other"}}, {"provider": "neon"}],
+)
+def test_a_pending_connection_of_another_request_stays_pending(
+    project: Path, generated: Generated, changes: dict[str, object]
+) -> None:
+    entry = pending(project, generated, **changes)
+    created = run(project)
+    assert not created.resumed
+    assert created.connection_id != entry.id
+    assert Journal(project).pending() == entry
+
+
+def test_a_bare_run_takes_up_what_a_run_with_options_left(
+    project: Path, generated: Generated
+) -> None:
+    pending(project, generated)
+    created = create(Context(env_file=project / ".env", provider="local", environ={}))
+    assert created.resumed
+
+
+def test_the_host_of_a_url_counts_more_than_the_providers_name_in_the_file(project: Path) -> None:
+    before = f"PPG_PROVIDER=local\nDATABASE_URL={NEON}\nDIRECT_URL=postgres://u@10.0.0.1/d\n"
+    (project / ".env").write_text(before)
+    with pytest.raises(ConfigurationError, match="would overwrite"):
+        run(project)
+    (project / ".env").write_text(before.replace(NEON, ""))
+    with pytest.raises(ConfigurationError, match="DIRECT_URL .* would overwrite"):
+        run(project)
+
+
 @pytest.mark.parametrize("name", ["DATABASE_URL", "DIRECT_URL"])
 @pytest.mark.parametrize("url", [NEON, "postgres://me:n30n-Pa55@localhost:5432/mine", "mysql://x"])
 def test_another_providers_url_is_not_overwritten(
@@ -219,6 +279,7 @@ def test_json_is_one_document_with_stable_keys(
     assert "***" in document["pooled"]["url"]
     assert document["env_file"] == str(project / ".env")
     assert document["provider"] == "local"
+    assert document["warnings"] == []
 
 
 def test_a_variable_that_wins_over_the_file_is_pointed_out(
@@ -228,6 +289,9 @@ def test_a_variable_that_wins_over_the_file_is_pointed_out(
     assert main(["create", "--provider", "local", "--database", "shop"]) == 0
     printed = capsys.readouterr()
     assert "DATABASE_URL is also set in the environment" in printed.err
+    assert main(["create", "--provider", "local", "--database", "shop", "--json"]) == 0
+    (warning,) = json.loads(capsys.readouterr().out)["warnings"]
+    assert "DATABASE_URL is also set in the environment" in warning
     assert "n30n-Pa55" not in printed.out + printed.err
 
 

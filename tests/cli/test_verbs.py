@@ -16,6 +16,7 @@ import pytest
 from ppg_integrations import __version__
 from ppg_integrations.cli import main
 from ppg_integrations.providers.base import Generated
+from tests.support.tcp_proxy import TCPProxy
 
 PASSWORD = "s3cr3t-Pa55"
 NEON = f"postgresql://u:{PASSWORD}@ep-a-1.us-east-2.aws.neon.tech/neondb?sslmode=require"
@@ -106,7 +107,7 @@ def test_reveal_into_a_pipe_takes_json(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", NEON_POOLED)
-    assert main(["show", "--reveal"]) == 1
+    assert main(["show", "--reveal"]) == 2
     printed = capsys.readouterr()
     assert PASSWORD not in printed.out + printed.err
     assert "--json" in printed.err
@@ -274,7 +275,8 @@ def test_run_errors(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
     assert main(["run", "--", "true"]) == 1
     assert "DIRECT_URL" in capsys.readouterr().err
     monkeypatch.setenv("DIRECT_URL", "postgresql://u@db.example/d")
-    assert main(["run"]) == 1
+    assert main(["run"]) == 2
+    assert main(["run", "--json", "--", "true"]) == 2
     assert "no program" in capsys.readouterr().err
     assert main(["run", "--", "no-such-tool-anywhere"]) == 1
     assert "no-such-tool-anywhere" in capsys.readouterr().err
@@ -289,6 +291,47 @@ def test_wrong_usage_is_2(arguments: list[str]) -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert "usage:" in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["show", "doctor", "create"])
+def test_a_provider_that_is_none_is_said(
+    verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", NEON_POOLED)
+    assert main([verb, "--provider", "frob"]) == 1
+    assert "prisma, neon, casedev, local" in capsys.readouterr().err
+    monkeypatch.setenv("PPG_PROVIDER", "frob")
+    assert main([verb]) == 1
+    assert "prisma, neon, casedev, local" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_gone_is_said(tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    code = "import os, sys; os.chdir('gone'); os.rmdir('../gone'); os.execv(sys.executable, sys.argv[1:])"
+    arguments = [sys.executable, "-m", "ppg_integrations", "show", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "folder has been deleted" in json.loads(done.stdout)["error"]["message"]
+
+
+def test_ctrl_c_is_no_traceback() -> None:
+    with TCPProxy(("127.0.0.1", 1), mode="blackhole") as silent:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ppg_integrations", "doctor"],
+            env={**os.environ, "DATABASE_URL": f"postgresql://u@127.0.0.1:{silent.port}/d"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        deadline = time.monotonic() + 20
+        while not silent.accepted and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in err
 
 
 def test_help_and_version_are_short() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import subprocess
 import sys
 import warnings
@@ -107,6 +109,14 @@ def test_the_file_is_found_by_its_variable_or_in_the_current_folder(
     assert quiet(environ={"PPG_ENV_FILE": "other"}, env_file=None).pooled.host == "other"
     with pytest.raises(MissingURLError):
         quiet(environ={}, env_file=False)
+
+
+def test_a_later_name_that_is_not_needed_is_not_looked_at(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(
+        f"DATABASE_URL={PLAIN}\nDIRECT_URL={PLAIN_DIRECT}\n"
+        "POSTGRES_PRISMA_URL=${DATABASE_URL}?pgbouncer=true\nPOSTGRES_URL=mysql://x\n"
+    )
+    assert quiet(environ={}, env_file=tmp_path / ".env").pooled.host == "pool.example"
 
 
 def test_the_file_may_name_the_provider_where_the_hosts_do_not(tmp_path: Path) -> None:
@@ -244,6 +254,31 @@ def test_an_accelerate_url_beside_a_prisma_direct_url() -> None:
 def test_an_accelerate_url_alone_is_an_error_with_the_date() -> None:
     with pytest.raises(AccelerateURLError, match="1 December 2026"):
         quiet(environ={"DATABASE_URL": ACCELERATE})
+
+
+def test_a_local_prisma_server_has_one_endpoint() -> None:
+    inner = {"databaseUrl": "postgres://postgres:postgres@localhost:51214/template1"}
+    key = base64.urlsafe_b64encode(json.dumps(inner).encode()).decode().rstrip("=")
+    pair = quiet(environ={"DATABASE_URL": f"prisma+postgres://localhost:51213/?api_key={key}"})
+    assert pair.direct == pair.pooled
+    assert pair.one_endpoint
+    assert str(pair.direct_source) == "derived from DATABASE_URL in the environment"
+
+
+def test_a_pooler_or_a_tunnel_on_this_machine_may_lead_anywhere() -> None:
+    local = NEON_POOLED.replace("ep-a-1-pooler.us-east-2.aws.neon.tech", "127.0.0.1:6432")
+    assert quiet(environ={"DATABASE_URL": local, "DIRECT_URL": NEON}).pooled.port == 6432
+    assert quiet(environ={"DATABASE_URL": NEON_POOLED, "DIRECT_URL": local}).direct is not None
+
+
+def test_a_warning_names_the_callers_line() -> None:
+    def wrapper() -> ConnectionPair:
+        return resolve(environ={"DATABASE_URL": NEON}, env_file=False, stacklevel=3)
+
+    with pytest.warns(PPGWarning) as caught:
+        line = sys._getframe().f_lineno + 1
+        wrapper()
+    assert (caught[0].filename, caught[0].lineno) == (__file__, line)
 
 
 # -- two halves of one database ---------------------------------------------------------------

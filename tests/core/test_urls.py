@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import logging.handlers
@@ -99,6 +100,7 @@ def test_an_at_sign_in_the_query_is_not_taken_for_the_end_of_the_password() -> N
         ("postgresql://u@%2Fvar%2FRun%2Fpg/d", (HostPort("/var/Run/pg", None),)),
         ("postgresql:///d?host=/var/Run/pg&port=6000", (HostPort("/var/Run/pg", 6000),)),
         ("postgresql:///d", ()),
+        ("postgresql://u@h:/d", (HostPort("h", None),)),
     ],
 )
 def test_hosts(text: str, hosts: tuple[HostPort, ...]) -> None:
@@ -261,14 +263,21 @@ def test_the_password_is_shown_nowhere() -> None:
 def test_a_log_record_that_is_pickled_holds_no_password() -> None:
     url = parse(f"postgresql://u:{PASSWORD}@h/d?sslpassword={PASSWORD}")
     assert PASSWORD.encode() not in pickle.dumps(url)
-    copy = pickle.loads(pickle.dumps(url))
-    assert (copy.user, copy.host) == ("u", "h")
+    pickled = pickle.loads(pickle.dumps(url))
+    assert (pickled.user, pickled.host) == ("u", "h")
     with pytest.raises(ConfigurationError, match="pickled"):
-        copy.reveal()
+        pickled.reveal()
     records: queue.Queue[logging.LogRecord] = queue.Queue()
     handler = logging.handlers.QueueHandler(records)
     handler.handle(logging.LogRecord("x", 20, "x", 1, "url %s %r", (url, url), None))
     assert PASSWORD not in records.get().getMessage()
+
+
+def test_a_copy_in_the_same_process_keeps_its_password() -> None:
+    url = parse(PLAIN)
+    assert copy.deepcopy({"url": url})["url"].reveal() == PLAIN
+    assert copy.copy(url).reveal() == PLAIN
+    assert copy.deepcopy(url.password) == url.password
 
 
 def test_a_url_cannot_be_changed_only_replaced() -> None:
@@ -346,6 +355,9 @@ def test_django_entry() -> None:
     assert entry["OPTIONS"] == {"sslmode": "require", "application_name": "a&b"}
     several = parse("postgresql://u:p@A:1,B/d").django()
     assert (several["HOST"], several["PORT"]) == ("A,B", "1,5432")
+    secret = parse(f"postgresql://h/d?sslpassword={PASSWORD}").django()["OPTIONS"]
+    assert secret["sslpassword"] == PASSWORD
+    assert PASSWORD not in repr(secret)
     odd = parse("postgresql://u:p@h/d?application_name=007&connect_timeout=5&options=").django()
     assert odd["OPTIONS"] == {"application_name": "007", "connect_timeout": 5, "options": ""}
     socket = parse("postgresql://u@%2FVar%2FRun/d").django()
