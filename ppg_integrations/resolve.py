@@ -7,11 +7,11 @@ import warnings
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from . import hosts, names
+from . import arrange, names
+from .arrange import Half
 from .errors import (
     AccelerateURLError,
     ConfigurationError,
-    MismatchedPairError,
     MissingURLError,
     PPGWarning,
 )
@@ -21,16 +21,6 @@ from .urls import PostgresURL
 DEFAULT_ENV_FILE: Final = ".env"
 
 _MISMATCHES: Final = ("user", "database")
-
-
-class _Half:
-    __slots__ = ("alone", "info", "source", "url")
-
-    def __init__(self, url: PostgresURL, source: Source, *, alone: bool = False) -> None:
-        self.url = url
-        self.source = source
-        self.alone = alone  # its server has no other endpoint: `prisma dev`
-        self.info = hosts.classify(url.host, url.port)
 
 
 class _Places:
@@ -114,11 +104,11 @@ def resolve(
     first = _parse(_candidates(pooled, "pooled", names.POOLED, places), accelerate)
     second = _parse(_candidates(direct, "direct", names.DIRECT, places), accelerate)
     said += [f"{error.message}; it was passed over" for error in accelerate]
-    left, right = _arrange(first, second, said)
+    left, right = arrange.arrange(first, second, said)
     if left is None:
         raise accelerate[0] if accelerate and not second else _missing(places, second)
     if right is not None:
-        _check_same(left, right, _allowed(allow_mismatch, places))
+        arrange.check_same(left, right, _allowed(allow_mismatch, places))
     for half in (left, right):
         if half is not None and half.source.kind != "derived":
             said += [f"{half.source}: {text}" for text in half.url.warnings]
@@ -159,12 +149,12 @@ def _candidates(
 
 def _parse(
     found: list[tuple[str | PostgresURL, Source]], accelerate: list[AccelerateURLError]
-) -> list[_Half]:
+) -> list[Half]:
     """The usable ones; a hosted Accelerate URL is passed over, as the other half may do without."""
-    halves: list[_Half] = []
+    halves: list[Half] = []
     for value, source in found:
         if isinstance(value, PostgresURL):
-            halves.append(_Half(value, source))
+            halves.append(Half(value, source))
             continue
         try:
             if source.kind == "file" and "${" in value:
@@ -174,7 +164,7 @@ def _parse(
                     hint="Write the whole URL out; a literal ${ in a password is %24%7B.",
                 )
             url = PostgresURL.parse(value, source=str(source))
-            halves.append(_Half(url, source, alone="prisma+postgres:" in value.lower()))
+            halves.append(Half(url, source, alone="prisma+postgres:" in value.lower()))
         except AccelerateURLError as error:
             accelerate.append(error)
         except ConfigurationError:
@@ -184,66 +174,7 @@ def _parse(
     return halves
 
 
-def _arrange(
-    pooled: list[_Half], direct: list[_Half], said: list[str]
-) -> tuple[_Half | None, _Half | None]:
-    """Which half is which, as far as the hosts tell."""
-    left = pooled[0] if pooled else None
-    right = direct[0] if direct else None
-    if left and right and left.info.kind == "direct" and right.info.kind == "pooled":
-        said.append(
-            f"the two URLs are swapped: {left.source} is the direct one and {right.source} the "
-            f"pooled one, by their hosts ({left.url.host}, {right.url.host}); they were put right, "
-            f"change {left.source.name} and {right.source.name} around"
-        )
-        return right, left
-    if left and left.info.kind == "direct":
-        better = next((half for half in pooled[1:] if half.info.kind == "pooled"), None)
-        if right is None:
-            right = left
-        better = better or _derived(left)
-        if better is None:
-            said.append(
-                f"{left.source} is a direct URL, by its host ({left.url.host}): requests will use "
-                f"up the server's connections; set {names.POOLED[0]} to the pooled URL"
-            )
-        else:
-            said.append(
-                f"{left.source} is the direct URL, by its host ({left.url.host}); requests use the "
-                f"pooled one, {better.source}"
-            )
-            left = better
-    if right and right.info.kind == "pooled":
-        better = next((half for half in direct[1:] if half.info.kind == "direct"), None)
-        better = better or _derived(right)
-        if better is None:
-            said.append(
-                f"{right.source} is a pooled URL, by its host ({right.url.host}), and was passed "
-                f"over; set {names.DIRECT[0]} to the direct one"
-            )
-        else:
-            said.append(
-                f"{right.source} is a pooled URL, by its host ({right.url.host}); migrations use "
-                f"the direct one, {better.source}"
-            )
-        if left is None:
-            left = right
-        right = better
-    if left is None and right is not None:
-        left = _derived(right)
-    elif right is None and left is not None:
-        right = _derived(left)
-    return left, right
-
-
-def _derived(half: _Half) -> _Half | None:
-    other = half.url if half.alone else hosts.other_half(half.url)
-    if other is None:
-        return None
-    return _Half(other, Source("derived", half.source.name, str(half.source)))
-
-
-def _missing(places: _Places, direct: list[_Half]) -> MissingURLError:
+def _missing(places: _Places, direct: list[Half]) -> MissingURLError:
     looked = "the environment"
     if places.path is not None:
         exists = os.path.exists(places.path)
@@ -276,25 +207,3 @@ def _allowed(allow: Collection[str], places: _Places) -> frozenset[str]:
             hint=f"allow_mismatch and {names.ALLOW_MISMATCH} take {' and '.join(_MISMATCHES)}.",
         )
     return allowed
-
-
-def _check_same(left: _Half, right: _Half, allowed: frozenset[str]) -> None:
-    if hosts.same_server(left.url, right.url) is False and "database" not in allowed:
-        raise _mismatch("belong to different servers", left, right, left.url.host, right.url.host)
-    if left.url.dbname != right.url.dbname and "database" not in allowed:
-        raise _mismatch(
-            "name different databases", left, right, left.url.dbname, right.url.dbname, "database"
-        )
-    if hosts.role(left.url) != hosts.role(right.url) and "user" not in allowed:
-        raise _mismatch("name different users", left, right, left.url.user, right.url.user, "user")
-
-
-def _mismatch(
-    what: str, left: _Half, right: _Half, one: str, two: str, word: str = "database"
-) -> MismatchedPairError:
-    return MismatchedPairError(
-        f"{left.source} (pooled) and {right.source} (direct) {what}: "
-        f"{one or 'none'} and {two or 'none'}",
-        hint=f"Take both from the same page of the provider's console. If the difference is meant, "
-        f"allow it with allow_mismatch=[{word!r}] or {names.ALLOW_MISMATCH}={word}.",
-    )

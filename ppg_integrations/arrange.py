@@ -1,0 +1,114 @@
+"""Which URL is the pooled half and which the direct one, as far as their hosts tell."""
+
+from __future__ import annotations
+
+from . import hosts, names
+from .errors import MismatchedPairError
+from .pair import Source
+from .urls import PostgresURL
+
+
+class Half:
+    """One URL, where it came from, and what its host says."""
+
+    __slots__ = ("alone", "info", "source", "url")
+
+    def __init__(self, url: PostgresURL, source: Source, *, alone: bool = False) -> None:
+        self.url = url
+        self.source = source
+        self.alone = alone  # its server has no other endpoint: `prisma dev`
+        self.info = hosts.classify(url.host, url.port)
+
+
+def arrange(
+    pooled: list[Half], direct: list[Half], said: list[str]
+) -> tuple[Half | None, Half | None]:
+    """The pooled and the direct half.
+
+    Args:
+        pooled, direct: what was found under the names of each, the first one first.
+        said: gets a sentence for whatever is put right or looks wrong.
+    """
+    left = pooled[0] if pooled else None
+    right = direct[0] if direct else None
+    if left and right and left.info.kind == "direct" and right.info.kind == "pooled":
+        said.append(
+            f"the two URLs are swapped: {left.source} is the direct one and {right.source} the "
+            f"pooled one, by their hosts ({left.url.host}, {right.url.host}); they were put right, "
+            f"change {left.source.name} and {right.source.name} around"
+        )
+        return right, left
+    if left and left.info.kind == "direct":
+        better = next((half for half in pooled[1:] if half.info.kind == "pooled"), None)
+        if right is None:
+            right = left
+        better = better or _derived(left)
+        if better is None:
+            said.append(
+                f"{left.source} is a direct URL, by its host ({left.url.host}): requests will use "
+                f"up the server's connections; set {names.POOLED[0]} to the pooled URL"
+            )
+        else:
+            said.append(
+                f"{left.source} is the direct URL, by its host ({left.url.host}); requests use the "
+                f"pooled one, {better.source}"
+            )
+            left = better
+    if right and right.info.kind == "pooled":
+        better = next((half for half in direct[1:] if half.info.kind == "direct"), None)
+        better = better or _derived(right)
+        if better is None:
+            said.append(
+                f"{right.source} is a pooled URL, by its host ({right.url.host}), and was passed "
+                f"over; set {names.DIRECT[0]} to the direct one"
+            )
+        else:
+            said.append(
+                f"{right.source} is a pooled URL, by its host ({right.url.host}); migrations use "
+                f"the direct one, {better.source}"
+            )
+        if left is None:
+            left = right
+        right = better
+    if left is None and right is not None:
+        left = _derived(right)
+    elif right is None and left is not None:
+        right = _derived(left)
+    return left, right
+
+
+def _derived(half: Half) -> Half | None:
+    other = half.url if half.alone else hosts.other_half(half.url)
+    if other is None:
+        return None
+    return Half(other, Source("derived", half.source.name, str(half.source)))
+
+
+def check_same(left: Half, right: Half, allowed: frozenset[str]) -> None:
+    """Nothing, where both halves can belong to one database.
+
+    Args:
+        allowed: what may differ, of ``user`` and ``database``.
+
+    Raises:
+        MismatchedPairError: they cannot.
+    """
+    if hosts.same_server(left.url, right.url) is False and "database" not in allowed:
+        raise _mismatch("belong to different servers", left, right, left.url.host, right.url.host)
+    if left.url.dbname != right.url.dbname and "database" not in allowed:
+        raise _mismatch(
+            "name different databases", left, right, left.url.dbname, right.url.dbname, "database"
+        )
+    if hosts.role(left.url) != hosts.role(right.url) and "user" not in allowed:
+        raise _mismatch("name different users", left, right, left.url.user, right.url.user, "user")
+
+
+def _mismatch(
+    what: str, left: Half, right: Half, one: str, two: str, word: str = "database"
+) -> MismatchedPairError:
+    return MismatchedPairError(
+        f"{left.source} (pooled) and {right.source} (direct) {what}: "
+        f"{one or 'none'} and {two or 'none'}",
+        hint=f"Take both from the same page of the provider's console. If the difference is meant, "
+        f"allow it with allow_mismatch=[{word!r}] or {names.ALLOW_MISMATCH}={word}.",
+    )
