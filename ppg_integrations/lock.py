@@ -61,16 +61,30 @@ def _lock_file(path: str | os.PathLike[str]) -> str:
 
 
 def _folder() -> str:
-    """The cache folder, or one in the temporary folder where the home is missing or not ours."""
+    return cache_folder("locks")
+
+
+def cache_folder(name: str = "") -> str:
+    """A private folder in the user's cache folder, or in the temporary folder.
+
+    The latter where the home is missing, cannot be written, or is another user's.
+
+    Args:
+        name: of a folder below ours; ours itself by default.
+
+    Raises:
+        EnvFileError: there is neither.
+    """
     from platformdirs import user_cache_dir
 
-    cache = os.path.join(user_cache_dir("ppg-integrations", appauthor=False), "locks")
+    cache = user_cache_dir("ppg-integrations", appauthor=False)
     spare = os.path.join(tempfile.gettempdir(), f"ppg-integrations-{os.geteuid()}")
     # sudo may keep the user's HOME: root's folders in there would shut the user out later.
-    if _owner_of_first_existing(cache) == os.geteuid() and _make_own(cache):
-        return cache
-    if _make_own(spare):
-        return spare
+    ours = _owner_of_first_existing(cache) == os.geteuid()
+    for base in (cache, spare) if ours else (spare,):
+        folder = os.path.join(base, name) if name else base
+        if make_own(base) and make_own(folder):
+            return folder
     raise EnvFileError(
         f"no folder for lock files: neither {cache} nor {spare} is a writable folder of this user",
         hint="Set XDG_CACHE_HOME or TMPDIR to a folder that this user may write to.",
@@ -83,14 +97,31 @@ def _owner_of_first_existing(folder: str) -> int:
     return os.lstat(folder).st_uid
 
 
-def _make_own(folder: str) -> bool:
+def make_own(folder: str | os.PathLike[str]) -> bool:
+    """Make a folder that only we can write to; False where that cannot be.
+
+    Whatever the umask says, each level that had to be made has mode 0700: ``os.makedirs`` gives its
+    mode to the last one only. One that is there and ours is closed to everybody else's writes.
+    """
+    folder = os.path.abspath(folder)
+    missing = []
+    while not os.path.lexists(folder):
+        missing.append(folder)
+        folder = os.path.dirname(folder)
     try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        for level in reversed(missing):
+            with contextlib.suppress(FileExistsError):  # another process was faster
+                os.mkdir(level, 0o700)
+                os.chmod(level, 0o700)  # a umask may take away even our own rights
+        folder = missing[0] if missing else folder
         found = os.lstat(folder)
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            return False
+        if found.st_mode & 0o022:
+            os.chmod(folder, stat.S_IMODE(found.st_mode) & ~0o022)
     except OSError:
         return False
-    ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
-    return ours and os.access(folder, os.R_OK | os.W_OK | os.X_OK)
+    return os.access(folder, os.R_OK | os.W_OK | os.X_OK)
 
 
 def _announce(holder_file: str) -> None:

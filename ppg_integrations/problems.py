@@ -81,7 +81,7 @@ TABLE: Final = {
         "warning",
         "pooled and direct are one endpoint ({host}): no pooler is in use",
         "If the provider has a pooler, set {name} to its URL. With the embedded servers: install"
-        " PgBouncer, then `ppg-connect local stop` and `ppg-connect local start`.",
+        " PgBouncer, then `ppg-connect local start`.",
     ),
     "no-direct-url": _Row(
         "warning",

@@ -40,32 +40,59 @@ def register() -> None:
     checks.register(check_servers, checks.Tags.database)
 
 
-def check_settings(**_: Any) -> list[CheckMessage]:
-    """Everything that shows without a connection."""
+def check_settings(databases: Iterable[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Everything that shows without a connection.
+
+    A missing URL is only a warning here: ``makemigrations`` and tests without a database need none.
+    :func:`check_servers` makes it an error.
+
+    Args:
+        databases: aliases that are to be looked at more closely.
+    """
     found = [*_commands(), *_session_apps()]
+    asked = {*(databases or ())}
+    if asked == {*connections}:
+        asked = set()  # as Django from 6.1 on says it where none was named
     for entry in state.registered():
-        found += _pair(entry)
+        pooled: list[CheckMessage] = []
         if routing.still_ours(entry) and entry.pair is not None:
-            found += _pooled(entry)
+            pooled += _pooled(entry)
+        found += _pair(entry, asked, {str(message.id) for message in pooled})
+        found += pooled
     return found
+
+
+#: What ``doctor`` finds by itself.
+_OF_THE_PAIR: Final = ("ppg.E001", "ppg.W010", "ppg.W013", "ppg.I001", "ppg.I002")
 
 
 def hazards() -> Iterator[Problem]:
     """The settings checks for ``doctor``, but for what it finds by itself in the pair of URLs."""
     for message in check_settings():
-        if message.id not in ("ppg.E001", "ppg.W010", "ppg.I001", "ppg.I002"):
+        if message.id not in _OF_THE_PAIR:
             severity = _SEVERITIES[str(message.id).removeprefix("ppg.")[0]]
             yield Problem(str(message.id), severity, message.msg, message.hint or "")
 
 
 def check_servers(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """Probes each pair of which both aliases are asked about, outside any direct command."""
+    """A missing URL of an alias that is asked about; the probe of a pair of which both are.
+
+    ``migrate``, the test runner and ``check --database`` ask. Outside any of them Django calls this
+    with no alias, or from 6.1 on not at all.
+    """
     from ppg_integrations.doctor import diagnose
 
     found: list[CheckMessage] = []
+    asked = {*(databases or ())}
     for entry in state.registered():
-        both = {entry.pooled_alias, entry.direct_alias} <= {*(databases or ())}
-        if both and entry.pair is not None and not routing.is_swapped(entry.pooled_alias):
+        aliases = {entry.pooled_alias, entry.direct_alias}
+        if asked & aliases:
+            found += _missing(entry, "ppg.E001")
+        if (
+            aliases <= asked
+            and entry.pair is not None
+            and not routing.is_swapped(entry.pooled_alias)
+        ):
             found += [_probed(*problem) for problem in diagnose(entry.pair).problems]
     return found
 
@@ -110,11 +137,11 @@ def _session_apps() -> Iterator[CheckMessage]:
             yield _message("ppg.W009", app=app, why=why, hint=hint)
 
 
-def _pair(entry: state.Registered) -> Iterator[CheckMessage]:
+def _pair(entry: state.Registered, asked: set[str], said: set[str]) -> Iterator[CheckMessage]:
     alias = entry.pooled_alias
     values = routing.at_rest(alias)
-    if values.get("ENGINE") == state.UNCONFIGURED and entry.error is not None:
-        yield _message("ppg.E001", text=entry.error.message, hint=entry.error.hint)
+    if not asked & {alias, entry.direct_alias}:
+        yield from _missing(entry, "ppg.W013")
     if values.get("TEST", {}).get("MIRROR") == entry.direct_alias:
         yield _message("ppg.E004", alias=alias, mirror=entry.direct_alias)
     if entry.direct_alias in connections.settings and not routing.still_ours(entry):
@@ -123,6 +150,8 @@ def _pair(entry: state.Registered) -> Iterator[CheckMessage]:
     if pair is None:
         return
     for text in pair.warnings:
+        if "ppg.W004" in said and text.startswith(f"{pair.pooled_source} is a direct URL"):
+            continue  # the same in other words
         yield _message("ppg.W010", text=text, hint="`manage.py ppg_connect show` prints the pair.")
     missing = entry.problem(entry.direct_alias)
     if missing is not None:
@@ -136,6 +165,12 @@ def _pair(entry: state.Registered) -> Iterator[CheckMessage]:
             host=pair.pooled.host,
             variable=names.POOLED[0],
         )
+
+
+def _missing(entry: state.Registered, identity: str) -> Iterator[CheckMessage]:
+    unconfigured = routing.at_rest(entry.pooled_alias).get("ENGINE") == state.UNCONFIGURED
+    if unconfigured and entry.error is not None:
+        yield _message(identity, text=entry.error.message, hint=entry.error.hint)
 
 
 def _pooled(entry: state.Registered) -> Iterator[CheckMessage]:

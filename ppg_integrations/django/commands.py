@@ -100,14 +100,20 @@ class DirectCommand(_Base):
         self, entry: state.Registered, outcome: routing.Outcome, options: dict[str, Any]
     ) -> None:
         text = {
-            "one endpoint": "its pooled and direct URL are one endpoint, nothing to route",
-            "not ours": "it was changed after databases() had made it, and is left alone",
-            "in a transaction": "it is in a transaction, and stays on its connection",
+            "one endpoint": "and its direct alias are one endpoint, nothing to route",
+            "not ours": "was changed after databases() had made it, and is left alone",
+            "in a transaction": "is in a transaction, and stays on its connection",
         }.get(outcome)
+        least = 2
+        if outcome == "not ours" and routing.may_be_pooled(entry):
+            text = (
+                "was changed after databases() had made it: this runs there, maybe through a pooler"
+            )
+            least = 1
         # Some commands write their result to standard output.
-        if text is not None and int(options.get("verbosity") or 0) >= 2:
+        if text is not None and int(options.get("verbosity") or 0) >= least:
             stream = options.get("stderr") or self.stderr
-            stream.write(f"{entry.pooled_alias}: {text}")
+            stream.write(f"{entry.pooled_alias} {text}\n")
 
 
 class _DirectTestCommand(DirectCommand):
@@ -117,6 +123,9 @@ class _DirectTestCommand(DirectCommand):
         from .testing import tests_on_direct
 
         try:
+            for entry in state.registered():
+                if not routing.still_ours(entry):
+                    self._tell(entry, "not ours", options)
             with tests_on_direct():
                 return super(DirectCommand, self).execute(*args, **options)
         except PPGError as error:

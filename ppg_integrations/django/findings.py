@@ -82,6 +82,7 @@ TABLE: Final = {
         " alone and run there",
         "Give databases() the URL (pooled=, direct=) instead of changing what it returns.",
     ),
+    "ppg.W013": _Row("{text}", "{hint}"),
     "ppg.I001": _Row("{text}", "{hint}"),
     "ppg.I002": _Row(
         "{alias!r} and {direct!r} are one endpoint, {host}: there is no pooler in between",

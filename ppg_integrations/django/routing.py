@@ -149,12 +149,13 @@ def at_rest(alias: str) -> Mapping[str, Any]:
 
     System checks need these: a direct command runs them when its alias is on direct already.
     """
-    settings: dict[str, Any] = connections.settings.get(alias, {})
-    swap = _swaps.get(alias)
-    if swap is None:
-        return settings
-    before = {key: value for key, value in swap.before.items() if value is not _ABSENT}
-    return {**{key: settings[key] for key in settings.keys() - swap.before.keys()}, **before}
+    with _lock:
+        settings: dict[str, Any] = connections.settings.get(alias, {})
+        swap = _swaps.get(alias)
+        if swap is None:
+            return settings
+        before = {key: value for key, value in swap.before.items() if value is not _ABSENT}
+        return {**{key: settings[key] for key in settings.keys() - swap.before.keys()}, **before}
 
 
 def still_ours(entry: state.Registered) -> bool:
@@ -163,12 +164,18 @@ def still_ours(entry: state.Registered) -> bool:
     settings = connections.settings.get(alias)
     if settings is None or is_swapped(alias):
         return settings is not None
-    if entry.pair is None and not entry.host:
-        return bool(settings["ENGINE"] == state.UNCONFIGURED)
-    if (settings["HOST"], settings["PORT"]) != (entry.host, entry.port):
+    place = state.Place.of(settings)
+    if not place.same_server(entry.place):
         return False
     # Test settings often replace the entry by one of SQLite, which has no HOST either.
-    return bool(settings["HOST"]) or connections[alias].vendor == "postgresql"
+    return place.unconfigured or bool(place.host) or connections[alias].vendor == "postgresql"
+
+
+def may_be_pooled(entry: state.Registered) -> bool:
+    """Whether an alias that is not ours any more may still lead through a pooler."""
+    alias = entry.pooled_alias
+    known = entry.pair is not None and alias in connections.settings
+    return known and connections[alias].vendor == "postgresql"
 
 
 def _outcome(entry: state.Registered) -> Outcome:
@@ -204,7 +211,7 @@ def _parameters(entry: state.Registered) -> dict[str, Any]:
     parameters = {key: source[key] for key in KEYS if key in source}
     parameters["OPTIONS"] = merged(source["OPTIONS"], {})
     parameters.setdefault("DISABLE_SERVER_SIDE_CURSORS", False)
-    if target["NAME"] != entry.name:
+    if target["NAME"] != entry.place.name:
         # A test runner has renamed it, and calls `migrate` itself on the new name.
         parameters["NAME"] = target["NAME"]
     return parameters

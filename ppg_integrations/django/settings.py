@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from ppg_integrations import names
-from ppg_integrations.errors import ConfigurationError, MissingURLError, PPGError
+from ppg_integrations.errors import ConfigurationError, MissingURLError, PPGError, PPGWarning
 from ppg_integrations.pair import ConnectionPair
 from ppg_integrations.parameters import SECRET
 from ppg_integrations.resolve import env_file_path, resolve
@@ -15,15 +17,10 @@ from ppg_integrations.secret import MaskedStr
 from ppg_integrations.urls import PostgresURL
 
 from . import state
-from .serverless import platform
+from .wishes import Options, Wishes
 
-#: How long requests keep a connection, in seconds. A pooler does not replace persistence: its login
-#: costs what the server's costs, so 0 gives up most of the throughput of small requests.
-MAX_AGE: Final = 60
 #: In seconds. Databases that scale to zero need up to ten to wake.
 CONNECT_TIMEOUT: Final = 10
-
-Options = Mapping[str, Any]
 
 
 def databases(
@@ -46,7 +43,9 @@ def databases(
 
     With no URL anywhere the settings still import, for commands that need no database
     (``collectstatic`` in an image build, ``ppg_connect create`` on the first day); whatever does
-    use the database then fails with the names of the variables to set.
+    use the database then fails with the names of the variables to set. Under ``manage.py
+    ppg_connect`` they import with a URL or an argument that cannot be used, too: that command says
+    what is wrong, and ``ppg_connect create`` can mend it.
 
     Args:
         env_file: a ``.env`` file to read after the environment; ``False`` for none. Where it is not
@@ -70,77 +69,40 @@ def databases(
         django.core.exceptions.ImproperlyConfigured: a URL or an argument cannot be used, or the two
             URLs belong to different databases; its cause is the error of this package.
     """
+    environ = os.environ if environ is None else environ
+    names_of_both: tuple[str, str] | None = None
     try:
-        return _databases(
-            env_file,
-            _checked_aliases(aliases),
-            pooled,
-            direct,
-            os.environ if environ is None else environ,
-            allow_mismatch,
-            _Wishes(
-                engine,
-                conn_max_age,
-                conn_health_checks,
-                options or {},
-                direct_options or {},
-                test or {},
-                serverless,
-            ),
+        names_of_both = _checked_aliases(aliases)
+        wishes = Wishes(
+            engine,
+            conn_max_age,
+            conn_health_checks,
+            options,
+            direct_options,
+            test,
+            serverless,
         )
+        return _databases(env_file, names_of_both, pooled, direct, environ, allow_mismatch, wishes)
     except PPGError as error:
+        if names_of_both is not None and _is_ppg_connect():
+            return _registered(
+                names_of_both,
+                (_unconfigured(), _unconfigured()),
+                error=error,
+                env_file=env_file_path(env_file, environ),
+            )
         from django.core.exceptions import ImproperlyConfigured
 
         raise ImproperlyConfigured(str(error)) from error
 
 
-class _Wishes:
-    """The arguments that say how connections behave, not where they go."""
+def _is_ppg_connect() -> bool:
+    """Whether this process is ``manage.py ppg_connect``.
 
-    __slots__ = (
-        "direct_options",
-        "engine",
-        "health_checks",
-        "max_age",
-        "options",
-        "serverless",
-        "test",
-    )
-
-    def __init__(
-        self,
-        engine: str | None,
-        max_age: float | None,
-        health_checks: bool | None,
-        options: Options,
-        direct_options: Options,
-        test: Options,
-        serverless: bool | None,
-    ) -> None:
-        self.engine = engine
-        self.max_age = max_age
-        self.health_checks = health_checks
-        self.options = options
-        self.direct_options = direct_options
-        self.test = test
-        self.serverless = serverless
-
-    def pooled_max_age(self, environ: Mapping[str, str]) -> int | None:
-        """Django's CONN_MAX_AGE; its None means for ever."""
-        if self.options.get("pool"):
-            if self.max_age:
-                raise ConfigurationError(
-                    f"conn_max_age={self.max_age} and options={{'pool': ...}} exclude each other: "
-                    "Django's native pool keeps the connections itself",
-                    hint="Leave conn_max_age out, or take the native pool out of options.",
-                )
-            return 0
-        if self.max_age is not None:
-            return None if self.max_age == float("inf") else int(self.max_age)
-        serverless = self.serverless
-        if serverless is None:
-            serverless = platform(environ) is not None
-        return 0 if serverless else MAX_AGE
+    Nothing but the command line tells, while the settings are being imported: Django looks for the
+    command afterwards. Where this is wrong, the settings behave as for every other command.
+    """
+    return sys.argv[1:2] == ["ppg_connect"]
 
 
 def _databases(
@@ -150,7 +112,7 @@ def _databases(
     direct: str | PostgresURL | None,
     environ: Mapping[str, str],
     allow_mismatch: Collection[str],
-    wishes: _Wishes,
+    wishes: Wishes,
 ) -> dict[str, dict[str, Any]]:
     if wishes.test.get("MIRROR") == aliases[1]:
         raise ConfigurationError(
@@ -162,9 +124,17 @@ def _databases(
     missing: PPGError | None = None
     pair: ConnectionPair | None = None
     try:
-        pair = resolve(
-            pooled, direct, env_file=env_file, environ=environ, allow_mismatch=allow_mismatch
-        )
+        with warnings.catch_warnings():
+            if _is_ppg_connect():
+                warnings.simplefilter("ignore", PPGWarning)  # its verbs print them
+            pair = resolve(
+                pooled,
+                direct,
+                env_file=env_file,
+                environ=environ,
+                allow_mismatch=allow_mismatch,
+                stacklevel=4,  # the line that called databases()
+            )
     except MissingURLError as error:
         missing = error
         if environ.get(names.TEST_PROVIDER):
@@ -184,22 +154,27 @@ def _databases(
     first["TEST"] = dict(wishes.test)
     # For a test run that this package does not route (see routing.py for those that it does).
     second["TEST"] = {"MIRROR": aliases[0]}
-    state.register(
-        state.Registered(
-            *aliases,
-            pair,
-            missing,
-            pair.env_file if pair else env_file_path(env_file, environ),
-            first.get("HOST", ""),
-            first.get("PORT", ""),
-            first.get("NAME", ""),
-            forced,
-        )
+    path = pair.env_file if pair else env_file_path(env_file, environ)
+    return _registered(
+        aliases, (first, second), pair=pair, error=missing, env_file=path, forced=forced
     )
-    return {aliases[0]: first, aliases[1]: second}
 
 
-def _pooled(url: PostgresURL, wishes: _Wishes, environ: Mapping[str, str]) -> dict[str, Any]:
+def _registered(
+    aliases: tuple[str, str],
+    entries: tuple[dict[str, Any], dict[str, Any]],
+    *,
+    env_file: str | None,
+    pair: ConnectionPair | None = None,
+    error: PPGError | None = None,
+    forced: bool = False,
+) -> dict[str, dict[str, Any]]:
+    pooled, direct = (state.Place.of(entry) for entry in entries)
+    state.register(state.Registered(*aliases, pair, error, env_file, pooled, direct, forced))
+    return dict(zip(aliases, entries, strict=True))
+
+
+def _pooled(url: PostgresURL, wishes: Wishes, environ: Mapping[str, str]) -> dict[str, Any]:
     entry = url.django(
         engine=wishes.engine,
         conn_max_age=wishes.pooled_max_age(environ),
@@ -212,7 +187,7 @@ def _pooled(url: PostgresURL, wishes: _Wishes, environ: Mapping[str, str]) -> di
     return entry
 
 
-def _direct(url: PostgresURL, wishes: _Wishes) -> dict[str, Any]:
+def _direct(url: PostgresURL, wishes: Wishes) -> dict[str, Any]:
     entry = url.django(engine=wishes.engine, conn_max_age=0, conn_health_checks=False)
     options = {name: value for name, value in wishes.options.items() if name != "pool"}
     _set_options(entry, options, wishes.direct_options)
@@ -247,7 +222,7 @@ def _unconfigured() -> dict[str, Any]:
     return {"ENGINE": state.UNCONFIGURED}
 
 
-def _refuse_session_state(pair: ConnectionPair, alias: str, wishes: _Wishes) -> None:
+def _refuse_session_state(pair: ConnectionPair, alias: str, wishes: Wishes) -> None:
     if pair.one_endpoint:
         return
     startup = wishes.options.get("options") or pair.pooled.params.get("options") or ""

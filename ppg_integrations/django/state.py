@@ -1,11 +1,15 @@
 """What ``databases()`` was asked for, so that routing, checks and ``ppg_connect`` know it.
 
-One entry for each pair of aliases; the settings module fills it in while Django imports it.
+The settings module fills it in while Django imports it. Other code may call ``databases()`` too, a
+second settings file or a unit test, so every call is kept; the one that counts for an alias is the
+one whose values Django uses.
 """
 
 from __future__ import annotations
 
-from typing import Final
+import sys
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 from ppg_integrations.errors import MissingDirectURLError, PPGError
 from ppg_integrations.pair import ConnectionPair
@@ -14,30 +18,57 @@ from ppg_integrations.pair import ConnectionPair
 UNCONFIGURED: Final = "ppg_integrations.django.unconfigured"
 
 
+class Place(NamedTuple):
+    """Where the settings of an alias lead."""
+
+    unconfigured: bool
+    host: str
+    port: int | str
+    user: str
+    name: str
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Place:
+        """The place in an entry of ``DATABASES``, before or after Django has completed it."""
+        texts = (values.get(key, "") for key in ("HOST", "PORT", "USER", "NAME"))
+        return cls(values.get("ENGINE") == UNCONFIGURED, *texts)
+
+    def same_server(self, other: Place) -> bool:
+        """Whether both lead to one server, whatever the user and the database there."""
+        return self[:3] == other[:3]
+
+    def likeness(self, other: Place) -> int:
+        """0 for another server, 3 for the same user and database of the same server."""
+        if not self.same_server(other):
+            return 0
+        # A test runner changes the name, and a rotation may change the user.
+        return 1 + (self.user == other.user) + (self.name == other.name)
+
+
 class Registered:
     """One call of ``databases()``.
 
     Attributes:
         pooled_alias, direct_alias: names in ``DATABASES``.
-        pair: what was resolved; None where no URL was found.
+        pair: what was resolved; None where that failed.
         error: why ``pair`` is None.
         env_file: absolute path of the ``.env`` file that was, or would have been, read; None where
             none is to be read.
-        host, port, name: of the pooled alias as it was returned; whoever changed them since meant
+        place: of the pooled alias as it was returned; whoever changed its host or port since meant
             another database, and routing keeps away from it.
+        direct_place: of the direct alias.
         forced: ``PPG_DIRECT`` gave the pooled alias the direct parameters.
     """
 
     __slots__ = (
         "direct_alias",
+        "direct_place",
         "env_file",
         "error",
         "forced",
-        "host",
-        "name",
         "pair",
+        "place",
         "pooled_alias",
-        "port",
     )
 
     def __init__(
@@ -47,9 +78,8 @@ class Registered:
         pair: ConnectionPair | None,
         error: PPGError | None,
         env_file: str | None,
-        host: str,
-        port: int | str,
-        name: str,
+        place: Place,
+        direct_place: Place,
         forced: bool = False,
     ) -> None:
         self.pooled_alias = pooled_alias
@@ -57,9 +87,8 @@ class Registered:
         self.pair = pair
         self.error = error
         self.env_file = env_file
-        self.host = host
-        self.port = port
-        self.name = name
+        self.place = place
+        self.direct_place = direct_place
         self.forced = forced
 
     def problem(self, alias: str) -> PPGError | None:
@@ -74,28 +103,29 @@ class Registered:
         return None
 
 
-_calls: dict[str, Registered] = {}
+_calls: list[Registered] = []
 
 
 def register(entry: Registered) -> None:
-    """Keeps an entry; a later call for the same pooled alias replaces the earlier one."""
-    _calls.pop(entry.pooled_alias, None)
-    _calls[entry.pooled_alias] = entry
+    """Keeps a call."""
+    _calls.append(entry)
 
 
 def registered() -> tuple[Registered, ...]:
-    """All pairs, in the order of their calls."""
-    return tuple(_calls.values())
+    """All pairs that are in ``DATABASES``, in the order of their calls."""
+    return tuple(entry for entry in _pairs() if _live(entry.pooled_alias) != {})
 
 
 def current() -> Registered | None:
     """The pair that a command means when it names none: that of ``default``, else the last one."""
-    return _calls.get("default") or next(reversed(_calls.values()), None)
+    pairs = _pairs()
+    default = (entry for entry in pairs if entry.pooled_alias == "default")
+    return next(default, pairs[-1] if pairs else None)
 
 
 def find(alias: str) -> Registered | None:
     """The pair that an alias belongs to, as either half; None for an alias that is not ours."""
-    for entry in _calls.values():
+    for entry in registered():
         if alias in (entry.pooled_alias, entry.direct_alias):
             return entry
     return None
@@ -104,3 +134,32 @@ def find(alias: str) -> Registered | None:
 def clear() -> None:
     """Forgets everything. For tests that call ``databases()`` without a Django project."""
     _calls.clear()
+
+
+def _pairs() -> list[Registered]:
+    """One call for each pooled alias: the last of those that Django's values fit best."""
+    best: dict[str, Registered] = {}
+    for entry in _calls:
+        rival = best.get(entry.pooled_alias)
+        if rival is None or _fit(entry) >= _fit(rival):
+            best.pop(entry.pooled_alias, None)
+            best[entry.pooled_alias] = entry
+    return [*best.values()]
+
+
+def _fit(entry: Registered) -> tuple[int, int]:
+    pooled, direct = _live(entry.pooled_alias), _live(entry.direct_alias)
+    return (
+        entry.place.likeness(Place.of(pooled)) if pooled else 0,
+        entry.direct_place.likeness(Place.of(direct)) if direct else 0,
+    )
+
+
+def _live(alias: str) -> Mapping[str, Any] | None:
+    """The settings that Django uses, outside any swap; None as long as there are none to be had."""
+    conf = sys.modules.get("django.conf")
+    if conf is None or not conf.settings.configured:
+        return None  # while Django imports the settings module, too
+    from .routing import at_rest
+
+    return at_rest(alias)

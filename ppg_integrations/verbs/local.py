@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from .. import envfile, names
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, EnvFileError
 from ..providers.local.provider import servers_of
 from ..providers.local.status import LocalStatus, ServerStatus
 from ..urls import PostgresURL
@@ -16,13 +17,15 @@ def start(context: Context) -> tuple[LocalStatus, tuple[str, ...]]:
     """Starts what is not running yet.
 
     Returns:
-        The status, and what was changed in ``.env`` because a port had been taken by another
-        program meanwhile.
+        The status, and what was changed in ``.env`` because a server has another port now than
+        the file says, or because the pooler has gone or come back.
 
     Raises:
         LocalServerError: it cannot be found or does not start.
+        EnvFileError: it runs, and the file has to be changed and cannot be.
     """
-    status = servers_of(context.project_folder).start(progress=context.progress)
+    servers = servers_of(context.project_folder)
+    status = servers.start(progress=context.progress, look_again=True)
     return status, _follow(context, status)
 
 
@@ -60,19 +63,39 @@ def as_json(status: LocalStatus) -> dict[str, Any]:
 
 
 def _follow(context: Context, status: LocalStatus) -> tuple[str, ...]:
-    """Points the URLs in ``.env`` that named a port of ours to the port it moved to."""
-    if not status.moved:
-        return ()
-    found = envfile.read(context.env_file)
-    values = {}
-    for name in (names.POOLED[0], names.DIRECT[0]):
-        try:
-            url = PostgresURL.parse(found.get(name, ""), source=name)
-        except ConfigurationError:
-            continue  # not ours to correct; whoever reads it will say what is wrong
-        if url.host == "127.0.0.1" and url.port in status.moved:
-            values[name] = url.replace(port=status.moved[url.port]).reveal()
-    if values:
+    """Points the URLs of our roles in ``.env`` to the servers' ports of today.
+
+    Whatever the file still names: a port that was given up at an earlier start, PostgreSQL's own
+    from a time without a pooler, or the pooler's while there is none.
+    """
+    try:
+        found = envfile.read(context.env_file)
+    except EnvFileError as error:
+        # The servers run; whoever needs the file will say so too.
+        return (f"{context.env_file} was left as it is: {error.message}",)
+    urls = {}
+    for name in (*names.POOLED, *names.DIRECT):
+        with contextlib.suppress(ConfigurationError):  # whoever reads it will say what is wrong
+            urls[name] = PostgresURL.parse(found.get(name, ""), source=name)
+    asked = [(url, name in names.POOLED) for name, url in urls.items()]
+    current = servers_of(context.project_folder).current(asked)
+    changed = {
+        name: url
+        for (name, before), url in zip(urls.items(), current, strict=True)
+        if url != before
+    }
+    if changed:
+        values = {name: url.reveal() for name, url in changed.items()}
         # It holds these secrets already, so what git thinks of the file was settled before.
         envfile.update(context.env_file, values, allow_tracked=True)
-    return tuple(f"{name} in {context.env_file} follows to the new port" for name in values)
+    pooler = status.pooler
+    notes = []
+    for name, url in changed.items():
+        if name in names.DIRECT:
+            where = "names PostgreSQL"
+        elif pooler is not None:
+            where = "goes through PgBouncer"
+        else:
+            where = "names PostgreSQL itself, as long as there is no pooler"
+        notes.append(f"{name} in {context.env_file} was changed: it {where}, on port {url.port}.")
+    return tuple(notes)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from ppg_integrations import PostgresURL, drivers, envfile
 from ppg_integrations.cli import main
+from ppg_integrations.providers.local import pgbouncer_binary
 from ppg_integrations.providers.local.provider import servers_of
 
 
@@ -134,3 +136,123 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> Non
     assert done.returncode == 1
     assert ".ppg" in json.loads(done.stdout)["error"]["message"]
     assert not (tmp_path / ".env").exists()
+
+
+@pytest.fixture
+def pooler(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    """Takes PgBouncer away from this machine, or gives it back."""
+    find = pgbouncer_binary.find
+
+    def give(there: bool) -> None:
+        monkeypatch.setattr(
+            pgbouncer_binary, "find", find if there else lambda *_: "PgBouncer is not installed"
+        )
+
+    return give
+
+
+def works(project: Path, name: str) -> bool:
+    with drivers.connect(url(project, name)) as connection:
+        return bool(connection.fetch("SELECT 1") == [(1,)])
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_pooler_that_goes_and_comes_back_is_followed_both_ways(
+    project: Path,
+    pooler: Callable[[bool], None],
+    capsys: pytest.CaptureFixture[str],
+    *,
+    stopped: bool,
+) -> None:
+    assert main(["create", "--provider", "local"]) == 0
+    before = (project / ".env").read_bytes()
+    port = url(project, "DATABASE_URL").port
+    assert main(["local", "stop"]) == 0
+    pooler(False)
+    capsys.readouterr()
+    assert main(["local", "start"]) == 0
+    assert "as long as there is no pooler" in capsys.readouterr().err
+    assert url(project, "DATABASE_URL") == url(project, "DIRECT_URL")
+    assert works(project, "DATABASE_URL")
+    assert servers_of(project).status().pooler is None
+    assert main(["local", "start"]) == 0
+    assert "was changed" not in capsys.readouterr().err
+    if stopped:
+        assert main(["local", "stop"]) == 0
+    pooler(True)
+    assert main(["local", "start"]) == 0
+    said = capsys.readouterr().err
+    assert "There is a pooler now" in said
+    assert f"goes through PgBouncer, on port {port}" in said
+    assert (project / ".env").read_bytes() == before
+    assert works(project, "DATABASE_URL")
+    assert main(["local", "start"]) == 0
+    assert "pooler" not in capsys.readouterr().err
+
+
+def test_a_pair_from_a_time_without_a_pooler_goes_through_a_new_one(
+    project: Path, pooler: Callable[[bool], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pooler(False)
+    assert main(["create", "--provider", "local"]) == 0
+    direct = url(project, "DIRECT_URL")
+    assert url(project, "DATABASE_URL") == direct
+    pooler(True)
+    assert main(["local", "start"]) == 0
+    status = servers_of(project).status()
+    assert status.pooler is not None
+    assert url(project, "DATABASE_URL") == direct.replace(port=status.pooler.port)
+    assert url(project, "DIRECT_URL") == direct
+    capsys.readouterr()
+    assert main(["doctor", "--json"]) == 0
+    problems = json.loads(capsys.readouterr().out)["problems"]
+    assert "same-endpoint" not in [problem["id"] for problem in problems]
+
+
+def test_a_file_that_an_earlier_start_did_not_see_is_healed_by_a_later_one(project: Path) -> None:
+    assert main(["create", "--provider", "local"]) == 0
+    (project / ".env2").write_bytes((project / ".env").read_bytes())
+    before = [url(project, name) for name in ("DATABASE_URL", "DIRECT_URL")]
+    with contextlib.ExitStack() as stack:
+        for _ in range(2):  # the port before the last one is remembered too
+            assert main(["local", "stop"]) == 0
+            for name in ("DATABASE_URL", "DIRECT_URL"):
+                taken = ("127.0.0.1", url(project, name).port)
+                stack.enter_context(socket.create_server(taken))
+            assert main(["local", "start"]) == 0
+        assert main(["local", "start"]) == 0
+        for stale in before:
+            assert str(stale.port) in (project / ".env2").read_text()
+        assert main(["local", "start", "--env-file", ".env2"]) == 0
+        assert (project / ".env2").read_bytes() == (project / ".env").read_bytes()
+        assert works(project, "DATABASE_URL")
+        assert works(project, "DIRECT_URL")
+
+
+def test_a_url_that_is_not_of_these_servers_is_left_alone(
+    project: Path, pooler: Callable[[bool], None]
+) -> None:
+    assert main(["create", "--provider", "local"]) == 0
+    pair = {name: url(project, name) for name in ("DATABASE_URL", "DIRECT_URL")}
+    dead = 1
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        kept = {
+            # somebody else's role, on our port; our role, on a proxy; our role, on another host
+            "DATABASE_URL": pair["DIRECT_URL"].replace(user="me"),
+            "DATABASE_URL_POOLED": pair["DATABASE_URL"].replace(port=proxy.getsockname()[1]),
+            "POSTGRES_URL": pair["DIRECT_URL"].replace(host="db.example.com"),
+        }
+        values = {name: one.reveal() for name, one in kept.items()}
+        stale = pair["DIRECT_URL"].replace(port=dead).reveal()
+        envfile.update(project / ".env", {**values, "DIRECT_URL": stale})
+        assert main(["local", "start"]) == 0
+    assert {name: url(project, name) for name in kept} == kept
+    assert url(project, "DIRECT_URL") == pair["DIRECT_URL"]
+
+
+def test_an_env_file_that_cannot_be_read_does_not_keep_the_servers_down(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / ".env").write_bytes(b"\xff\xfe")
+    assert main(["local", "start"]) == 0
+    assert "was left as it is" in capsys.readouterr().err

@@ -20,7 +20,10 @@ BOTH = {
 }
 
 
-def ids(environ=BOTH, *, edit=None, arguments=None, **overrides):
+ALL = ["default", "direct"]
+
+
+def ids(environ=BOTH, *, edit=None, arguments=None, asked=None, **overrides):
     """Ids, levels, messages and hints that the checks give for settings made from ``environ``."""
     state.clear()
     made = databases(False, environ=environ, **(arguments or {}))
@@ -31,7 +34,11 @@ def ids(environ=BOTH, *, edit=None, arguments=None, **overrides):
     with override_settings(**overrides):
         return [
             [found.id, type(found).__name__, found.msg, found.hint]
-            for found in checks.check_settings()
+            for found in [
+                *checks.check_settings(databases=asked),
+                # Django from 6.1 on: every alias for the first, and no call of the second.
+                *([] if asked == ALL else checks.check_servers(databases=asked)),
+            ]
         ]
 
 
@@ -74,7 +81,9 @@ SAME = {"DATABASE_URL": BOTH["DIRECT_URL"], "DIRECT_URL": BOTH["DIRECT_URL"]}
 found = {
     "clean": ids(),
     "neon": ids({"DATABASE_URL": NEON.format("-pooler"), "DIRECT_URL": NEON.format("")}),
-    "E001": ids({}),
+    "E001": ids({}, asked=["default"]),
+    "E001 direct": ids({}, asked=["direct"]),
+    "E001 other": ids({}, asked=["other"]),
     "E002": ids(edit=option("default", "options", "-c search_path=a")),
     "E002 neon": ids(edit=option("default", "options", "endpoint=ep-a")),
     "E002 one endpoint": ids(SAME, edit=option("default", "options", "-c search_path=a")),
@@ -106,6 +115,9 @@ found = {
     "W012": ids(edit=entry("default", "HOST", "elsewhere.example")),
     "W012 replaced": ids(edit=replaced),
     "W012 replaced socket": ids({**BOTH, "DATABASE_URL": "postgres://u@/app"}, edit=replaced),
+    "W013": ids({}),
+    "W013 all": ids({}, asked=ALL),
+    "W013 no tests": ids({}, asked={}),
     "I001": ids({"DATABASE_URL": BOTH["DATABASE_URL"]}),
     "I002": ids(SAME),
     "I002 local": ids(

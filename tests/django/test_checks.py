@@ -57,6 +57,11 @@ def expect(found, scenario, identity, *words):
     ("scenario", "identity", "words"),
     [
         ("E001", "ppg.E001", ("DATABASE_URL", "ppg_connect create")),
+        ("E001 direct", "ppg.E001", ("DATABASE_URL", "ppg_connect create")),
+        ("E001 other", "ppg.W013", ("DATABASE_URL", "ppg_connect create")),
+        ("W013", "ppg.W013", ("DATABASE_URL", "ppg_connect create")),
+        ("W013 all", "ppg.W013", ("DATABASE_URL", "ppg_connect create")),
+        ("W013 no tests", "ppg.W013", ("DATABASE_URL", "ppg_connect create")),
         ("E002", "ppg.E002", ("'default'", "direct_options=")),
         ("E003", "ppg.E003", ("'default'", "assume_role")),
         ("E004", "ppg.E004", ("'default'", "'direct'", "circular")),
@@ -102,6 +107,9 @@ def test_settings_without_a_fault_say_nothing(found, scenario):
         ("W006 off", "ppg.W006"),
         ("W007 off", "ppg.W007"),
         ("W008 none", "ppg.W008"),
+        ("W004 by databases()", "ppg.W010"),
+        ("E001", "ppg.W013"),
+        ("W013", "ppg.E001"),
     ],
 )
 def test_near_misses_stay_silent(found, scenario, identity):

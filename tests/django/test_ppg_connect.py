@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,6 +109,104 @@ def test_wrong_usage_and_errors(live: Project) -> None:
     plain = live.manage("ppg_connect", "create", "--provider", "neon", status=1)
     assert plain.stderr.startswith("CommandError:")
     assert plain.stdout == ""
+
+
+MALFORMED: dict[str, Any] = {"DATABASE_URL": "postgres://u:s3cret@h:abc/"}
+MISMATCHED: dict[str, Any] = {
+    "DATABASE_URL": "postgres://u:s3cret@pooler.invalid/app",
+    "DIRECT_URL": "postgres://u:s3cret@server.invalid/other",
+}
+
+
+def one_error(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    document = json.loads(done.stdout)
+    assert list(document) == ["error"]
+    assert done.stderr == ""
+    assert "s3cret" not in done.stdout
+    error: dict[str, str] = document["error"]
+    return error
+
+
+@pytest.mark.parametrize("verb", ["show", "doctor"])
+@pytest.mark.parametrize(
+    ("environ", "kind"), [(MALFORMED, "URLError"), (MISMATCHED, "MismatchedPairError")]
+)
+def test_a_pair_that_cannot_be_used_is_a_document(
+    tmp_path: Path, environ: dict[str, Any], kind: str, verb: str
+) -> None:
+    bare = Project(tmp_path, None)
+    error = one_error(bare.manage("ppg_connect", verb, "--json", status=1, **environ))
+    assert error["type"] == kind
+    assert "DATABASE_URL" in error["message"]
+    plain = bare.manage("ppg_connect", verb, status=1, **environ)
+    assert plain.stderr.startswith("CommandError: DATABASE_URL")
+    assert plain.stdout == ""
+    # Every other command still refuses to start.
+    refused = bare.manage("check", status=1, **environ)
+    assert "ImproperlyConfigured: DATABASE_URL" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("pooled='postgres://u:s3cret@h:abc/'", "the argument pooled"),
+        ("options='x'", "options is a str"),
+    ],
+)
+def test_an_argument_of_the_settings_is_what_is_named(
+    live: Project, argument: str, words: str
+) -> None:
+    live.settings(f"DATABASES = databases({argument})\n")
+    error = one_error(live.manage("ppg_connect", "show", "--json", status=1))
+    assert words in error["message"]
+
+
+def test_create_mends_a_broken_file_if_it_may_replace_it(tmp_path: Path) -> None:
+    project = Project(tmp_path / "broken", None)
+    env_file = project.write(".env", f"DATABASE_URL={MALFORMED['DATABASE_URL']}\n")
+    try:
+        create = ("ppg_connect", "create", "--provider", "local", "--json")
+        assert "--replace" in one_error(project.manage(*create, status=1))["hint"]
+        assert "abc" in env_file.read_text()
+        assert "connection" in json.loads(project.manage(*create, "--replace").stdout)
+        project.manage("migrate", "--verbosity", "0")
+    finally:
+        servers_of(project.folder).erase()
+
+
+def test_what_was_put_right_is_said_once(tmp_path: Path) -> None:
+    neon = "postgres://u:p@ep-a-1{}.us-east-2.aws.neon.tech/app?sslmode=require"
+    swapped: dict[str, Any] = {
+        "DATABASE_URL": neon.format(""),
+        "DIRECT_URL": neon.format("-pooler"),
+    }
+    done = Project(tmp_path, None).manage("ppg_connect", "show", **swapped)
+    assert done.stderr.count("swapped") == 1
+    assert done.stderr.startswith("warning: ")
+
+
+def test_a_reader_that_has_gone_is_no_traceback(live: Project) -> None:
+    pipe = f"{sys.executable} manage.py ppg_connect show --json | true; exit ${{PIPESTATUS[0]}}"
+    done = live.run("bash", "-c", pipe, status=1)
+    assert done.stderr == ""
+
+
+def test_ctrl_c_is_no_traceback(live: Project) -> None:
+    live.settings(
+        """
+        import os, signal
+        from ppg_integrations.verbs import show
+        show.show = lambda context: os.kill(os.getpid(), signal.SIGINT)
+        """
+    )
+    done = live.manage("ppg_connect", "show", status=130)
+    assert done.stderr == ""
+
+
+def test_wrong_usage_is_status_2(live: Project) -> None:
+    done = live.manage("ppg_connect", "run", status=2)
+    assert done.stderr.startswith("CommandError: run was given no program")
+    assert "--reveal" in live.manage("ppg_connect", "show", "--reveal", status=2).stderr
 
 
 def test_it_can_be_called_from_python(live: Project) -> None:

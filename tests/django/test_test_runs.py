@@ -268,13 +268,13 @@ def test_tests_without_a_database_need_no_url(bare):
                 pass
         """,
     )
-    bare.settings("SILENCED_SYSTEM_CHECKS = ['ppg.E001']")
     assert "OK" in bare.manage("test").stderr
     assert "1 passed" in pytest_in(bare).stdout
 
 
 def test_tests_with_a_database_and_no_url_say_what_to_set(with_tests):
     done = with_tests.manage("test", status=1, DATABASE_URL=None, DIRECT_URL=None)
+    assert "CommandError: no database URL" in done.stderr
     assert "DATABASE_URL" in done.stderr
     done = with_tests.manage(
         "test", status=1, DATABASE_URL="postgresql://u:p@pooler.invalid/app", DIRECT_URL=None

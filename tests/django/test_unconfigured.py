@@ -50,16 +50,31 @@ def test_every_use_says_what_to_set(bare):
 
 @pytest.mark.parametrize("command", ["migrate", "dbshell"])
 def test_direct_commands_say_so_without_a_traceback(bare, command):
-    bare.settings("SILENCED_SYSTEM_CHECKS = ['ppg.E001']")
     done = bare.manage(command, status=1)
     assert "CommandError: no database URL" in done.stderr
     assert "ppg_connect create" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_check_reports_it(bare):
-    done = bare.manage("check", status=1)
+@pytest.mark.parametrize("alias", ["default", "direct"])
+def test_check_of_a_database_refuses(bare, alias):
+    done = bare.manage("check", "--database", alias, status=1)
     assert "ppg.E001" in done.stderr
+    assert "DATABASE_URL" in done.stderr
+
+
+def test_makemigrations_needs_no_database(bare):
+    models = (bare.folder / "shop/models.py").read_text()
+    bare.write("shop/models.py", models + "    size = models.IntegerField(null=True)\n")
+    done = bare.manage("makemigrations", "shop", "-n", "size")
+    assert (bare.folder / "shop/migrations/0002_size.py").exists()
+    assert "ppg.W013" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_check_reports_it(bare):
+    done = bare.manage("check")
+    assert "ppg.W013" in done.stderr
     assert "DATABASE_URL" in done.stderr
     assert "ppg_connect create" in done.stderr
 

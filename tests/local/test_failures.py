@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import stat
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,17 +85,28 @@ def test_a_pooler_that_appears_is_used_from_the_next_start_on(
     monkeypatch.undo()
     status = local.start()
     assert status.pooler is not None
-    assert "There is a pooler now" in status.notes[0]
+    assert f"a pooler now, on port {status.pooler.port}" in status.notes[0]
     assert status.moved == {}
     assert local.start().notes == ()
 
 
-def test_a_pooler_that_vanishes_is_reported_as_moved_to_the_server(local, no_installed_pgbouncer):
+def test_a_pooler_that_vanishes_is_reported_as_moved_to_the_server(
+    local, no_installed_pgbouncer, monkeypatch
+):
     before = local.start()
     local.stop()
     status = with_environ(local, PATH="", PPG_LOCAL_FETCH="0").start()
     assert status.pooler is None
     assert status.moved == {before.pooler.port: before.postgres.port}
+    assert status.notes[0].startswith("No pooler: ")
+    assert "`ppg-connect local start` finds a pooler" in status.notes[0]
+    assert local.status() == replace(status, moved={})
+    monkeypatch.undo()
+    assert local.start().pooler is None  # not looked for with each start
+    back = local.start(look_again=True)
+    assert back.running
+    assert back.pooler.port == before.pooler.port
+    assert back.moved == {}
 
 
 def test_a_fetch_that_fails_leaves_a_reason(local, no_installed_pgbouncer, monkeypatch):
@@ -243,6 +256,28 @@ def test_a_folder_that_cannot_be_made(project):
     (project / "file").write_text("")
     with pytest.raises(LocalServerError, match="Not a directory"):
         LocalServers(project / "file/.ppg/local").start()
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_folder_that_cannot_be_written_to(project, monkeypatch, number, begun):
+    if begun:
+        (project / "shop/.ppg").mkdir(parents=True)
+
+    def refuse(path, *_, **__):
+        raise OSError(number, os.strerror(number), str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(project), "mkdir", refuse)
+        with pytest.raises(LocalServerError, match=os.strerror(number)) as caught:
+            LocalServers(project / "shop/.ppg/local").start()
+    if begun and number != errno.EROFS:
+        assert "who started the servers first" in caught.value.hint
+    else:
+        place = project / "shop" if begun else project
+        assert caught.value.hint == (
+            f"Make {place} writable, or name another place with --env-file."
+        )
 
 
 def test_root_may_use_a_folder_that_a_user_shared_with_a_container(project, monkeypatch):
@@ -426,7 +461,7 @@ def test_a_fetch_on_another_system(project, monkeypatch):
     monkeypatch.setattr(debian, "_tool", lambda name: None)
     with pytest.raises(LocalServerError, match="no apt-get on this system"):
         debian.fetch(lambda text: None, cache=project / "cache")
-    assert not (project / "cache").exists()
+    assert list((project / "cache").iterdir()) == []
 
 
 def test_a_fetch_without_network(project, monkeypatch):

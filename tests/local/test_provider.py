@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ppg_integrations import providers
-from ppg_integrations.errors import ConfigurationError, ProviderError
+from ppg_integrations.errors import ConfigurationError, LocalServerError, ProviderError
 from ppg_integrations.providers.base import GenerateRequest
+from ppg_integrations.providers.local import roles
 from ppg_integrations.providers.local.servers import LocalServers
 from tests.support.programs import run_python
 
@@ -28,8 +29,56 @@ def test_the_local_provider_generates(project):
             GenerateRequest(database="Other", project_folder=project / "shop")
         )
         assert other.direct.database == "other"
+        assert other.notes[0].startswith("The database 'Other' is called other here: ")
+        assert generated.notes == ()
+        request = GenerateRequest(
+            project="p", branch="b", role="r", region="x", project_folder=project / "shop"
+        )
+        (note,) = provider.generate(request).notes
+        assert "--project, --branch, --role, --region changed nothing" in note
+        with pytest.raises(LocalServerError, match="keeps the database name postgres"):
+            provider.generate(GenerateRequest(database="Postgres", project_folder=project / "shop"))
     finally:
         servers.erase()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "name"),
+    [
+        ("shop", "shop"),
+        ("shop_2", "shop_2"),
+        ('we"ird', "we_ird"),
+        ("naïve", "na_ve"),
+        ("数据", "app"),
+        ("2fast", "app_2fast"),
+        ("x" * 40, "x" * 40),
+        ("x" * 500, "x" * 40),
+    ],
+)
+def test_a_database_name_that_had_to_be_changed_is_told(wanted, name):
+    found, notes = roles.database_name(wanted, "project")
+    assert found == name
+    if wanted == name:
+        assert notes == ()
+    else:
+        (note,) = notes
+        assert f"is called {name} here" in note
+        assert len(note) < 300
+
+
+@pytest.mark.parametrize(
+    "wanted", ["postgres", "Postgres", "template0", "template1", "pgbouncer", "pg_x", "PG-x"]
+)
+def test_a_database_name_that_the_server_keeps_is_refused_before_anything(local, project, wanted):
+    with pytest.raises(LocalServerError, match="to itself") as caught:
+        local.generate(database=wanted)
+    assert "--database" in caught.value.hint
+    assert list(project.iterdir()) == []
+
+
+def test_a_project_s_folder_may_have_any_name():
+    assert roles.database_name("", "postgres") == ("app", ())
+    assert roles.database_name("", "My Shop") == ("my_shop", ())
 
 
 @pytest.mark.parametrize("name", ["prisma", "neon", "casedev"])

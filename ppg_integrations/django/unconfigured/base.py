@@ -6,16 +6,25 @@ from typing import Any, NoReturn
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db.backends.dummy import base as dummy
+from django.db.utils import OperationalError
 
 from ppg_integrations.django import state
+
+
+class UnconfiguredError(ImproperlyConfigured, OperationalError):
+    """An alias without a URL was used.
+
+    Both at once, because Django's commands let either pass where they can do without a database:
+    ``runserver`` the one in its look at the migrations, ``makemigrations`` the other in its.
+    """
 
 
 def _complain(alias: str) -> NoReturn:
     entry = state.find(alias)
     error = entry.problem(alias) if entry else None
     if error is None:
-        raise ImproperlyConfigured(f"the database alias {alias!r} has no URL")
-    raise ImproperlyConfigured(f"the database alias {alias!r} cannot be used: {error}") from error
+        raise UnconfiguredError(f"the database alias {alias!r} has no URL")
+    raise UnconfiguredError(f"the database alias {alias!r} cannot be used: {error}") from error
 
 
 def _part(self: Any, *_: Any, **__: Any) -> NoReturn:

@@ -5,6 +5,7 @@ PostgreSQL refuses to run as root. No account is made and no folder of anybody e
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import subprocess
@@ -74,8 +75,23 @@ class Account:
                 os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
 
-def choose() -> Account:
+def unprivileged() -> dict[int, pwd.struct_passwd]:
+    """The accounts of this machine that root may run servers as, by uid, the first one first."""
+    found = {}
+    for name in _UNPRIVILEGED:
+        with contextlib.suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            if entry.pw_uid != 0:
+                found[entry.pw_uid] = entry
+    return found
+
+
+def choose(folder: os.stat_result | None = None) -> Account:
     """The account for the servers: us, or if we are root ``postgres``, else ``nobody``.
+
+    Args:
+        folder: of servers that are there already: root goes on as its owner, whichever accounts
+            have come or gone since.
 
     Raises:
         LocalServerError: we are root and have neither.
@@ -87,17 +103,22 @@ def choose() -> Account:
         except KeyError:  # a container run with --user
             name = str(uid)
         return Account(name, uid, os.getegid(), dropped=False)
-    for name in _UNPRIVILEGED:
-        try:
-            entry = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        if entry.pw_uid != 0:
-            return Account(name, entry.pw_uid, entry.pw_gid, dropped=True)
+    if folder is not None and folder.st_uid != 0:
+        return _owner(folder)
+    for entry in unprivileged().values():
+        return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, dropped=True)
     raise LocalServerError(
         "PostgreSQL does not run as root, and there is no user postgres or nobody to run it as",
         hint="Run the command as an ordinary user.",
     )
+
+
+def _owner(folder: os.stat_result) -> Account:
+    try:
+        entry = pwd.getpwuid(folder.st_uid)
+    except KeyError:  # of another container, or deleted since
+        return Account(str(folder.st_uid), folder.st_uid, folder.st_gid, dropped=True)
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, dropped=True)
 
 
 def environ(home: Path, *, libraries: Sequence[Path] = ()) -> dict[str, str]:

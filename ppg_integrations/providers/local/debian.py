@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ...errors import LocalServerError
+from ... import lock
+from ...errors import EnvFileError, LocalServerError
 from . import account
 from .programs import Install
 
@@ -63,18 +65,17 @@ def fetch(progress: Progress, *, cache: Path | None = None) -> Install:
     """
     import filelock
 
-    if cache is None:
-        import platformdirs
-
-        cache = Path(platformdirs.user_cache_dir("ppg-integrations", appauthor=False))
-    final = cache / f"pgbouncer-{_system()}"
-    if not final.is_dir():
+    name = f"pgbouncer-{_system()}"
+    cache = _private(cache)
+    final = cache / name
+    if not final.is_dir() or not is_trusted(final):
         for tool in _TOOLS:
             if _tool(tool) is None:
                 raise LocalServerError(f"there is no {tool} on this system")
         try:
-            cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with filelock.FileLock(cache / "pgbouncer.lock", timeout=_SECONDS + 30):
+            with filelock.FileLock(cache / "pgbouncer.lock", timeout=_SECONDS + 30, mode=0o600):
+                if os.path.lexists(final) and not is_trusted(final):
+                    _discard(final)
                 if not final.is_dir():  # another process may have been faster
                     progress("fetching PgBouncer")
                     _fetch(final)
@@ -83,6 +84,45 @@ def fetch(progress: Progress, *, cache: Path | None = None) -> Install:
         except OSError as error:
             raise LocalServerError(f"{cache}: {error.strerror or error}") from error
     return _install(final)
+
+
+def _private(cache: Path | None) -> Path:
+    """The cache folder, to which nobody else can write: programs in it are run."""
+    if cache is None:
+        try:
+            return Path(lock.cache_folder())
+        except EnvFileError as error:
+            raise LocalServerError(error.message, hint=error.hint) from None
+    if not lock.make_own(cache):
+        raise LocalServerError(f"{cache} is not a folder of ours that can be written to")
+    return cache
+
+
+def is_trusted(root: Path) -> bool:
+    """Could nobody but us and root have changed anything in `root`?
+
+    Of a file that others may write to nothing is known, whoever owns it: a new mode does not bring
+    back what it was.
+    """
+    for path in (root, *root.rglob("*")):
+        found = path.lstat()
+        if found.st_uid not in (0, os.geteuid()):
+            return False
+        if not stat.S_ISLNK(found.st_mode) and found.st_mode & 0o022:
+            return False
+    return stat.S_ISDIR(root.lstat().st_mode)
+
+
+def _discard(folder: Path) -> None:
+    """Takes a folder away that is not to be trusted, or raises."""
+    if folder.is_symlink() or not folder.is_dir():
+        folder.unlink()
+        return
+    aside = Path(tempfile.mkdtemp(prefix=".fetch-", dir=folder.parent))
+    try:
+        folder.rename(aside / "root")
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _system() -> str:
@@ -104,6 +144,9 @@ def _fetch(final: Path) -> None:
     temporary = Path(tempfile.mkdtemp(prefix=".fetch-", dir=final.parent))
     try:
         _unpack(temporary)
+        for path in (temporary / "root", *(temporary / "root").rglob("*")):
+            if not path.is_symlink():  # made under a umask, which may be 0
+                path.chmod(stat.S_IMODE(path.stat().st_mode) & ~0o022)
         install = _install(temporary / "root")
         if not install.version(account.Account("", -1, -1, dropped=False)):
             raise LocalServerError("the package was unpacked and does not run")

@@ -16,11 +16,12 @@ import json
 import os
 import secrets as randomness
 import stat
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ...errors import LocalServerError
+from .account import unprivileged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from .account import Account
 
 _PRIVATE: Final = 0o600
+_FORMER_PORTS: Final = 50
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_CLOSED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 _ELSEWHERE: Final = Path("/var/tmp")  # noqa: S108 - survives a reboot; ownership is checked
 
 
@@ -45,8 +49,9 @@ def write_private(path: Path, text: str, account: Account | None = None) -> None
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        if account is not None:
-            account.own(temporary)
+            if account is not None and account.dropped:
+                # by descriptor: the folder may be the account's, which could swap the file
+                os.fchown(file.fileno(), account.uid, account.gid)
         temporary.replace(path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
@@ -67,13 +72,19 @@ class State:
     """What ``state.json`` holds. No secret."""
 
     postgres_port: int = 0
-    pooler_port: int = 0
+    pooler_port: int = 0  # kept while there is no pooler
+    former_ports: list[int] = field(default_factory=list)  # of either, the latest last
     postgres_version: str = ""
     pooler_version: str = ""
     tls: bool = False
     server_folder: str = ""  # empty in its usual place, so that a project can be moved
     no_pooler: str = ""  # why there is none
     no_tls: str = ""  # the same
+
+    def leave(self, port: int) -> None:
+        """Remembers a port that a server has to give up: URLs with it may turn up later."""
+        kept = [one for one in self.former_ports if one != port]
+        self.former_ports = [*kept, port][-_FORMER_PORTS:]
 
 
 @contextlib.contextmanager
@@ -84,11 +95,24 @@ def explained(folder: Path) -> Iterator[None]:
     except OSError as error:
         name = error.filename or folder
         raise LocalServerError(
-            f"{name}: {error.strerror or error}",
-            hint="Free some disk space and start again."
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-            else "Check who owns it: the user who started the servers first has to go on.",
+            f"{name}: {error.strerror or error}", hint=_way_out(error, folder)
         ) from error
+
+
+def _way_out(error: OSError, folder: Path) -> str:
+    if error.errno in _FULL:
+        return "Free some disk space and start again."
+    root = _root(folder)
+    if error.errno == errno.EROFS or (error.errno in _CLOSED and not os.path.lexists(root)):
+        place = root.parent
+        while not os.path.lexists(place):
+            place = place.parent
+        return f"Make {place} writable, or name another place with --env-file."
+    return "Check who owns it: the user who started the servers first has to go on."
+
+
+def _root(folder: Path) -> Path:
+    return folder.parent if folder.parent.name == ".ppg" else folder
 
 
 class Store:
@@ -103,6 +127,23 @@ class Store:
         self.lock = folder / "lock"
         self._state = folder / "state.json"
         self._secrets = folder / "secrets.json"
+        self._owner: Account | None = None  # of what we write; ourselves by default
+
+    def runner(self) -> os.stat_result | None:
+        """The server folder, whose owner is whom root has to run them as; None for nobody yet.
+
+        In a folder of somebody else root must not be talked into becoming a third party.
+        """
+        if os.geteuid() != 0:
+            return None
+        with explained(self.folder):
+            try:
+                found = self.server_folder(self.state()).lstat()
+                keeper = self.folder.stat().st_uid
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        usual = keeper in (0, found.st_uid) or found.st_uid in unprivileged()
+        return found if stat.S_ISDIR(found.st_mode) and usual else None
 
     def prepare(self, account: Account) -> None:
         """Makes the folders; ``.ppg`` ignores itself.
@@ -110,24 +151,46 @@ class Store:
         A dropped account may pass through (mode 0710, its group), and see nothing.
 
         Raises:
-            LocalServerError: they cannot be made.
+            LocalServerError: they cannot be made, or the servers' folder in them is not the
+                account's; nothing was changed then.
         """
-        root = self.folder.parent if self.folder.parent.name == ".ppg" else self.folder
+        root = _root(self.folder)
         with explained(self.folder):
-            for folder in dict.fromkeys((root, self.folder)):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folders = tuple(dict.fromkeys((root, self.folder)))
+            for folder in folders:
                 # Root may be a container's, on a folder that the host's user shared with it.
-                if os.geteuid() not in (0, folder.stat().st_uid):
+                if folder.exists() and os.geteuid() not in (0, folder.stat().st_uid):
                     raise LocalServerError(
                         f"{folder} belongs to another user (uid {folder.stat().st_uid})",
                         hint="Run the command as that user.",
                     )
-                if account.dropped:
+            server = self.server_folder(self.state())
+            if os.path.lexists(server):
+                _check_owned(server, account)
+            for folder in folders:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                passes = account.dropped and folder.stat().st_uid != account.uid
+                if passes:
                     os.chown(folder, -1, account.gid)
-                folder.chmod(0o710 if account.dropped else 0o700)
+                folder.chmod(0o710 if passes else 0o700)
+            # What root writes in the servers' account's own folder, that account has to read later.
+            own = account.dropped and self.folder.stat().st_uid == account.uid
+            self._owner = account if own else None
             ignore = root / ".gitignore"
             if not ignore.exists():
-                write_private(ignore, "*\n")
+                write_private(ignore, "*\n", self._owner)
+            self._make_lock()
+
+    def _make_lock(self) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        with contextlib.suppress(FileExistsError):
+            descriptor = os.open(self.lock, flags, _PRIVATE)
+            try:
+                os.fchmod(descriptor, _PRIVATE)
+                if self._owner is not None:
+                    os.fchown(descriptor, self._owner.uid, self._owner.gid)
+            finally:
+                os.close(descriptor)
 
     def state(self) -> State:
         """What is remembered; nothing yet is a state too.
@@ -139,7 +202,7 @@ class Store:
         return State(**{k: v for k, v in self._read(self._state).items() if k in known})
 
     def remember(self, state: State) -> None:
-        write_private(self._state, json.dumps(asdict(state), indent=2) + "\n")
+        write_private(self._state, json.dumps(asdict(state), indent=2) + "\n", self._owner)
 
     def passwords(self, *, make: bool = False) -> dict[str, str]:
         """Passwords of the management roles, by ``admin``, ``pooler`` and ``stats``.
@@ -159,7 +222,7 @@ class Store:
             )
         if missing:
             values = {name: randomness.token_urlsafe(24) for name in sorted(missing)}
-            write_private(self._secrets, json.dumps(values, indent=2) + "\n")
+            write_private(self._secrets, json.dumps(values, indent=2) + "\n", self._owner)
         return values
 
     def server_folder(self, state: State) -> Path:
@@ -187,6 +250,8 @@ class Store:
                 state.server_folder = str(folder)
             self.remember(state)
         _check_owned(folder, account)
+        if folder.stat().st_mode & 0o077:
+            folder.chmod(0o700)
         if not account.can_use(folder):
             raise LocalServerError(
                 f"{account.name} cannot write into {folder}",
@@ -218,5 +283,3 @@ def _check_owned(folder: Path, account: Account) -> None:
             f"{folder} is not a folder of {account.name}, who runs the servers",
             hint="Start the servers as the user who started them first, or move it away.",
         )
-    if status.st_mode & 0o077:
-        folder.chmod(0o700)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ...drivers import Connection
 
 _RESERVED: Final = frozenset({"postgres", "template0", "template1", "pgbouncer"})
+_LENGTH: Final = 40  # leaves room for what follows it in a role's name, of 63 bytes
 
 
 class Login(NamedTuple):
@@ -24,10 +25,57 @@ class Login(NamedTuple):
 
 def identifier(text: str, default: str = "app") -> str:
     """A name that needs no quotes anywhere, made of `text`."""
-    name = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:40].rstrip("_")
-    if not name or name in _RESERVED or name.startswith("pg_"):
+    name = _plain(text)
+    if not name or _is_reserved(name):
         name = default
     return f"{default}_{name}" if name[0].isdigit() else name
+
+
+def database_name(wanted: str, project: str) -> tuple[str, tuple[str, ...]]:
+    """The name of a database, and a note where it is another one than was asked for.
+
+    Args:
+        wanted: what the user asks for; empty for one named after `project`.
+
+    Raises:
+        LocalServerError: the server keeps that name to itself.
+    """
+    if not wanted:
+        return identifier(project), ()
+    plain = _plain(wanted)
+    if _is_reserved(plain):
+        raise LocalServerError(
+            f"the embedded server keeps the database name {plain} to itself",
+            hint="Choose another name with --database.",
+        )
+    name = identifier(wanted)
+    if name == wanted:
+        return name, ()
+    limits = f"at most {_LENGTH} characters, a-z, 0-9 and _, and start with a letter"
+    shown = wanted if len(wanted) <= 80 else f"{wanted[:80]}..."
+    note = (
+        f"The database {shown!r} is called {name} here: names of the embedded server have {limits}."
+    )
+    return name, (note,)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:_LENGTH].rstrip("_")
+
+
+def _is_reserved(name: str) -> bool:
+    # PostgreSQL refuses roles whose names start with pg_, and each database's owner is one.
+    return name in _RESERVED or name.startswith("pg_")
+
+
+def logins(connection: Connection) -> frozenset[str]:
+    """The roles that :func:`generate` made: logins that act as the owner of a database."""
+    rows = connection.fetch(
+        "SELECT m.rolname FROM pg_auth_members a JOIN pg_roles m ON m.oid = a.member"
+        " JOIN pg_roles g ON g.oid = a.roleid JOIN pg_database d ON d.datdba = g.oid"
+        " WHERE m.rolcanlogin"
+    )
+    return frozenset(row[0] for row in rows)
 
 
 def ensure_pooler_role(connection: Connection, password: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -15,7 +15,7 @@ from ...errors import LocalServerError
 from ...urls import PostgresURL
 from ..base import Generated, Progress, silent
 from . import account as accounts
-from . import ports, roles, startup
+from . import addresses, ports, roles, startup
 from .counters import Counters, count, transactions_of
 from .files import Store, explained
 from .pgbouncer import STATS_USER, PgBouncer, Pool
@@ -55,18 +55,22 @@ class LocalServers:
         self._environ = os.environ if environ is None else environ
         self._store = Store(self.folder)
 
-    def start(self, *, progress: Progress | None = None) -> LocalStatus:
+    def start(self, *, progress: Progress | None = None, look_again: bool = False) -> LocalStatus:
         """Starts what does not run; does nothing else if everything does.
 
         Args:
             progress: is told about each step that may take over half a second.
+            look_again: look for a pooler, and fetch one if need be, even if PostgreSQL was started
+                without and still runs.
 
         Raises:
             LocalServerError: no PostgreSQL to be found, or it does not start; says why.
         """
-        account = accounts.choose()
+        account = accounts.choose(self._store.runner())
         self._store.prepare(account)
-        wish = startup.Wish(self._settings, self._pool, self._environ, progress or silent)
+        wish = startup.Wish(
+            self._settings, self._pool, self._environ, progress or silent, look_again
+        )
         with self._locked(wish.progress):
             return startup.start(wish, self._store, account)
 
@@ -104,17 +108,33 @@ class LocalServers:
             database: made if it does not exist; named after the project's folder by default.
 
         Raises:
-            LocalServerError: the servers do not start, or the database is not one of ours.
+            LocalServerError: the servers do not start, or the database cannot be one of ours.
         """
+        database, renamed = roles.database_name(database, self._project())
         status = self.start(progress=progress)
-        database = roles.identifier(database or self._project())
         with self._locked(), self.connect() as connection:
             login = roles.generate(connection, database, name)
         direct = self._url(status.postgres, login.role, login.password, database)
         pooled = direct
         if status.pooler is not None:
             pooled = direct.replace(host=ports.LOOPBACK, port=status.pooler.port)
-        return Generated(login.role, name or login.role, pooled, direct, status.notes)
+        return Generated(login.role, name or login.role, pooled, direct, (*renamed, *status.notes))
+
+    def current(self, urls: Sequence[tuple[PostgresURL, bool]]) -> list[PostgresURL]:
+        """URLs of our roles, as they have to be now that PostgreSQL runs; others as they are.
+
+        Args:
+            urls: each with whether it is a pooled one.
+
+        Raises:
+            LocalServerError: PostgreSQL does not run.
+        """
+        if not any(addresses.may_be_ours(url) for url, _ in urls):
+            return [url for url, _ in urls]
+        with self.connect() as connection:
+            logins = roles.logins(connection)
+        state = self._store.state()
+        return [addresses.current(url, pooled, state, logins) for url, pooled in urls]
 
     def drop(self, database: str) -> None:
         """Drops a database that :meth:`generate` made, with all its roles and connections."""

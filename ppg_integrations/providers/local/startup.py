@@ -29,6 +29,7 @@ class Wish(NamedTuple):
     pool: Pool
     environ: Mapping[str, str]
     progress: Progress
+    look_again: bool = False  # for a pooler, though PostgreSQL runs without one
 
 
 def start(wish: Wish, store: Store, account: Account) -> LocalStatus:
@@ -71,10 +72,11 @@ class _Start:
         if postgres is None or (not postgres.ready and not self._postgres.wait(postgres.pid)):
             self._start_postgres()
         pooler = self._pooler.running()
-        if pooler and not self._state.pooler_port:
+        if pooler and (not self._state.pooler_port or self._state.no_pooler):
             self._pooler.stop()
             pooler = 0
-        if not pooler and not (postgres and self._state.no_pooler):
+        # Looking for one may mean a fetch, which is not to be repeated with each `generate`.
+        if not pooler and not (postgres and self._state.no_pooler and not self._wish.look_again):
             self._start_pooler()
         return describe(self._store, self._state, moved=self._moved, notes=tuple(self._notes))
 
@@ -131,20 +133,16 @@ class _Start:
         if not isinstance(found, str) and state.tls and "tls: " not in found[1].lower():
             found = f"{found[0].program} is built without TLS"
         if isinstance(found, str):
-            state.no_pooler, state.pooler_version = found, ""
-            if state.pooler_port:
+            if state.pooler_port and not state.no_pooler:
                 self._moved[state.pooler_port] = state.postgres_port
-            state.pooler_port = 0
+            # Its port stays remembered, so that URLs are right again once it is back.
+            state.no_pooler, state.pooler_version = found, ""
             self._store.remember(state)
             return
         self._make_pooler_role()
         install, text = found
         version = version_number(text)
-        if state.no_pooler:
-            self._notes.append(
-                "There is a pooler now, and URLs from before do not use it: generate a new pair."
-            )
-        state.no_pooler = ""
+        appeared, state.no_pooler = bool(state.no_pooler), ""
         tls = certificates.ensure(self._folder / "tls", account) if state.tls else None
         passwords = self._store.passwords()
         wish.progress(f"starting PgBouncer {version}")
@@ -165,6 +163,11 @@ class _Start:
 
         state.pooler_version = version
         self._on_a_port("PgBouncer", state.pooler_port, state.postgres_port, attempt)
+        if appeared:
+            self._notes.append(
+                f"There is a pooler now, on port {state.pooler_port}. `ppg-connect local start` "
+                "points the pooled URL of a .env file from before to it."
+            )
 
     def _on_a_port(
         self, name: str, remembered: int, other: int, attempt: Callable[[int], None]
@@ -175,6 +178,8 @@ class _Start:
         for _ in range(_PORT_TRIES):
             if not port or not ports.is_free(port):
                 port = ports.choose(but=tried)
+            if remembered and port != remembered:
+                self._state.leave(remembered)  # the attempt writes it down
             try:
                 attempt(port)
             except PortTaken:

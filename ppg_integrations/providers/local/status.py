@@ -44,7 +44,7 @@ class LocalStatus:
     Attributes:
         running: everything that was set up runs.
         postgres: PostgreSQL; None if it was never started.
-        pooler: PgBouncer; None where there is none, and then ``notes`` say why.
+        pooler: PgBouncer; None while there is none, and then ``notes`` say why.
         folder: ``.ppg/local``.
         data: PostgreSQL's data folder.
         tls: both ends speak TLS, and nothing else.
@@ -78,10 +78,11 @@ def describe(
         port = (found and found.port) or state.postgres_port
         pid = found.pid if found else None
         postgres = ServerStatus("PostgreSQL", state.postgres_version, port, pid)
-    if state.pooler_port:
+    if state.pooler_port and not state.no_pooler:
         pid = PgBouncer(folder).running() or None
         pooler = ServerStatus("PgBouncer", state.pooler_version, state.pooler_port, pid)
-    reasons = [f"No pooler: {state.no_pooler}. The pooled URL is the direct server."]
+    until = "until `ppg-connect local start` finds a pooler"
+    reasons = [f"No pooler: {state.no_pooler}. The pooled URL is the direct server's {until}."]
     if postgres is not None and not state.tls:
         reasons.append(f"No TLS: {state.no_tls}.")
     return LocalStatus(

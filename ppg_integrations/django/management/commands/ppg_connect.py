@@ -8,10 +8,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from ppg_integrations.cli import arguments, frontend
+from ppg_integrations.cli import arguments, frontend, render
 from ppg_integrations.cli.screen import Screen
 from ppg_integrations.django import checks, state
-from ppg_integrations.errors import PPGError
+from ppg_integrations.errors import MissingURLError, PPGError
 
 
 class Command(BaseCommand):
@@ -27,20 +27,37 @@ class Command(BaseCommand):
         color = False if options["no_color"] else True if options["force_color"] else None
         screen = Screen(_plain(self.stdout), _plain(self.stderr), color=color)
         try:
-            status = frontend.perform(
-                options,
-                screen,
-                program="manage.py ppg_connect",
-                environ=os.environ,
-                env_file=registered.env_file if registered else None,
-                known_pair=registered.pair if registered else None,
-                hazards=checks.hazards,
-            )
+            status = frontend.guarded(screen, lambda: _perform(options, screen, registered))
         except PPGError as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(str(error), returncode=frontend.status_of(error)) from error
         if status:
             # What was wrong has been printed, and a second message would spoil --json.
             sys.exit(status)
+
+
+def _perform(options: dict[str, Any], screen: Screen, registered: state.Registered | None) -> int:
+    error = registered.error if registered else None
+    # Of a missing URL the verbs say more themselves. Any other error may come from an argument in
+    # the settings, which they do not see.
+    if (
+        error is not None
+        and not isinstance(error, MissingURLError)
+        and options.get("verb") in ("show", "doctor", "run")
+        and not options.get("env_file")
+    ):
+        if options.get("json"):
+            screen.json({"error": render.error_json(error)})
+            return frontend.status_of(error)
+        raise error
+    return frontend.perform(
+        options,
+        screen,
+        program="manage.py ppg_connect",
+        environ=os.environ,
+        env_file=registered.env_file if registered else None,
+        known_pair=registered.pair if registered else None,
+        hazards=checks.hazards,
+    )
 
 
 def _plain(stream: Any) -> Any:

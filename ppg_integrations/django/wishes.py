@@ -1,0 +1,108 @@
+"""The arguments of ``databases()`` that say how connections behave, not where they go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ppg_integrations.errors import ConfigurationError
+
+from .serverless import platform
+
+#: How long requests keep a connection, in seconds. A pooler does not replace persistence: its login
+#: costs what the server's costs, so 0 gives up most of the throughput of small requests.
+MAX_AGE: Final = 60
+
+#: Where Django keeps engines of its own, and those of them that speak PostgreSQL.
+_DJANGOS: Final = ("django.db.backends.", "django.contrib.gis.db.backends.")
+_POSTGRES: Final = ("django.db.backends.postgresql", "django.contrib.gis.db.backends.postgis")
+
+Options = Mapping[str, Any]
+
+
+class Wishes:
+    """Checked when made.
+
+    Raises:
+        ConfigurationError: an argument cannot be used; it is named.
+    """
+
+    __slots__ = (
+        "direct_options",
+        "engine",
+        "health_checks",
+        "max_age",
+        "options",
+        "serverless",
+        "test",
+    )
+
+    def __init__(
+        self,
+        engine: str | None,
+        max_age: float | None,
+        health_checks: bool | None,
+        options: Options | None,
+        direct_options: Options | None,
+        test: Options | None,
+        serverless: bool | None,
+    ) -> None:
+        self.engine = _engine(engine)
+        self.max_age = _seconds(max_age)
+        self.health_checks = health_checks
+        self.options = _mapping("options", options, '{"application_name": "shop"}')
+        self.direct_options = _mapping(
+            "direct_options", direct_options, '{"application_name": "migrations"}'
+        )
+        self.test = _mapping("test", test, '{"NAME": "test_shop"}')
+        self.serverless = serverless
+
+    def pooled_max_age(self, environ: Mapping[str, str]) -> int | None:
+        """Django's CONN_MAX_AGE; its None means for ever."""
+        if self.options.get("pool"):
+            if self.max_age:
+                raise ConfigurationError(
+                    f"conn_max_age={self.max_age} and options={{'pool': ...}} exclude each other: "
+                    "Django's native pool keeps the connections itself",
+                    hint="Leave conn_max_age out, or take the native pool out of options.",
+                )
+            return 0
+        if self.max_age is not None:
+            return None if self.max_age == float("inf") else int(self.max_age)
+        serverless = self.serverless
+        if serverless is None:
+            serverless = platform(environ) is not None
+        return 0 if serverless else MAX_AGE
+
+
+def _engine(engine: object) -> str | None:
+    if engine is None:
+        return None
+    if not isinstance(engine, str) or (engine.startswith(_DJANGOS) and engine not in _POSTGRES):
+        raise ConfigurationError(
+            f"engine={engine!r} is no ENGINE for PostgreSQL, and databases() makes two PostgreSQL "
+            "aliases",
+            hint=f"Leave engine out, or give {' or '.join(_POSTGRES)}, or another package's.",
+        )
+    return engine
+
+
+def _seconds(age: float | None) -> float | None:
+    if age is not None and not isinstance(age, (int, float)):
+        raise ConfigurationError(
+            f"conn_max_age is a {type(age).__name__}, and a number of seconds is needed",
+            hint="Such as conn_max_age=60; math.inf keeps connections for ever.",
+        )
+    return age
+
+
+def _mapping(name: str, value: Options | None, example: str) -> Options:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        # Not the value itself: options may hold a password.
+        raise ConfigurationError(
+            f"{name} is a {type(value).__name__}, and a dictionary is needed",
+            hint=f"Such as {name}={example}.",
+        )
+    return value
