@@ -9,7 +9,7 @@ import ssl
 import struct
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 import trustme
@@ -60,13 +60,16 @@ def server(certificate=None, *, answer=b"S", maximum=None, direct=False):
                     if answer != b"S":
                         continue
                 try:
-                    with context.wrap_socket(client, server_side=True) as secured:
-                        seen.append(
-                            (names[-1] if names else None, secured.selected_alpn_protocol())
-                        )
-                        secured.recv(1)
+                    secured = context.wrap_socket(client, server_side=True)
                 except OSError:  # the client did not like the certificate
                     seen.append("refused")
+                    continue
+                with secured:
+                    seen.append((names[-1] if names else None, secured.selected_alpn_protocol()))
+                    # In TLS 1.3 a client that does not like the certificate says so only now, and
+                    # one that does may hang up without a word.
+                    with suppress(OSError):
+                        secured.recv(1)
 
     thread = threading.Thread(target=serve)
     thread.start()
