@@ -22,9 +22,10 @@ from .errors import (
     URLError,
     UsageError,
 )
+from .hostport import HostPort
 from .pair import ConnectionPair, Source
 from .resolve import resolve
-from .urls import HostPort, PostgresURL
+from .urls import PostgresURL
 
 __version__ = "0.1.0"
 

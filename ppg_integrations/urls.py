@@ -9,36 +9,15 @@ from urllib.parse import quote
 
 from . import hosts, urltext
 from .errors import ConfigurationError, URLError
+from .hostport import DEFAULT_PORT, HostPort, first, quoted, servers_of
 from .parameters import LIBPQ, SECRET, sanitise
 from .secret import MASK, Secret
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
-    from typing_extensions import Self
 
-_DEFAULT_PORT: Final = 5432
 # Characters of a value that mean nothing to a URL, to sh, or to docker's env files.
 _SAFE: Final = "/:,"
-
-
-class HostPort(tuple[str, "int | None"]):
-    """One server: a host name, an address or a socket folder, and its port if one was given."""
-
-    __slots__ = ()
-
-    def __new__(cls, host: str, port: int | None) -> Self:
-        return tuple.__new__(cls, (host, port))
-
-    def __getnewargs__(self) -> tuple[str, int | None]:
-        return (self.host, self.port)
-
-    @property
-    def host(self) -> str:
-        return self[0]
-
-    @property
-    def port(self) -> int | None:
-        return self[1]
 
 
 class PostgresURL:
@@ -124,9 +103,9 @@ class PostgresURL:
             notes += ("read from a local prisma+postgres:// URL: that server has no pooler",)
         if parts.unencoded:
             notes += ("its password has special characters that were not percent-encoded",)
-        servers = _servers(parts.hosts, overrides, subject)
+        servers = servers_of(parts.hosts, overrides, subject)
         database = overrides.get("dbname", parts.database)
-        if not database and servers and hosts.classify(*_first(servers)).provider == "prisma":
+        if not database and servers and hosts.classify(*first(servers)).provider == "prisma":
             database = "postgres"
             notes += ("read the empty database name as postgres, which Prisma Postgres means",)
         password = overrides.get("password", parts.password)
@@ -200,7 +179,7 @@ class PostgresURL:
     @property
     def port(self) -> int:
         """The port of the first host."""
-        return _first(self.hosts)[1]
+        return first(self.hosts)[1]
 
     @property
     def dbname(self) -> str:
@@ -217,7 +196,7 @@ class PostgresURL:
         if self.hosts:
             keywords["host"] = ",".join(host for host, _ in self.hosts)
             if any(port for _, port in self.hosts):
-                keywords["port"] = ",".join(str(port or _DEFAULT_PORT) for _, port in self.hosts)
+                keywords["port"] = ",".join(str(port or DEFAULT_PORT) for _, port in self.hosts)
         if self.user:
             keywords["user"] = self.user
         if self.password is not None:
@@ -267,9 +246,7 @@ class PostgresURL:
             userinfo += ":" + (
                 quote(self.password.reveal(), safe="").replace("~", "%7E") if reveal else MASK
             )
-        servers = ",".join(
-            _quote_host(name) + (f":{port}" if port else "") for name, port in self.hosts
-        )
+        servers = ",".join(quoted(name) + (f":{port}" if port else "") for name, port in self.hosts)
         query = "&".join(
             f"{quote(name, safe='')}="
             + (MASK if name in SECRET and not reveal else quote(value, safe=_SAFE))
@@ -320,40 +297,3 @@ class PostgresURL:
         params = {key: MASK if key in SECRET else value for key, value in self.params.items()}
         parts = (self.user, self.password, self.hosts, self.database, params)
         return (PostgresURL, (*parts, self.notes, self.warnings))
-
-
-def _first(servers: tuple[HostPort, ...]) -> tuple[str, int]:
-    return (servers[0].host, servers[0].port or _DEFAULT_PORT) if servers else ("", _DEFAULT_PORT)
-
-
-def _quote_host(name: str) -> str:
-    if name.startswith(("/", "@")):
-        return quote(name, safe="")
-    return f"[{quote(name, safe=':')}]" if ":" in name else name
-
-
-def _servers(
-    given: tuple[tuple[str, int | None], ...], overrides: Mapping[str, str], subject: str
-) -> tuple[HostPort, ...]:
-    """The hosts of the URL's authority, or of its query, which libpq lets win."""
-    names = [name for name, _ in given]
-    ports = [port for _, port in given]
-    if overrides.get("host"):
-        names = [urltext.host(name, subject) for name in overrides["host"].split(",")]
-        ports = ports if len(ports) == len(names) else [None] * len(names)
-    if overrides.get("port"):
-        ports = [
-            urltext.check_port(port, subject) if port else None
-            for port in overrides["port"].split(",")
-        ]
-        names = names or [""]
-        if len(ports) == 1:
-            ports *= len(names)
-    if len(ports) != len(names):
-        raise URLError(f"{subject} has {len(names)} hosts and {len(ports)} ports")
-    if names == [""]:
-        raise URLError(
-            f"{subject} has a port and no host",
-            hint="Name the socket folder with host=/path, or write localhost.",
-        )
-    return tuple(HostPort(name, port) for name, port in zip(names, ports, strict=True))
