@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import names
 from ..errors import ConfigurationError
 from ..pair import ConnectionPair
+from ..providers.base import Progress, silent
 from ..resolve import DEFAULT_ENV_FILE, resolve
-
-Progress = Callable[[str], None]
-
-
-def _silent(_message: str) -> None:
-    return None
 
 
 @dataclass(frozen=True)
@@ -44,7 +39,7 @@ class Context:
     create_missing: bool = False
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     known_pair: ConnectionPair | None = None
-    progress: Progress = field(default=_silent, repr=False)
+    progress: Progress = field(default=silent, repr=False)
 
     @property
     def project_folder(self) -> Path:
