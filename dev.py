@@ -26,16 +26,17 @@ from devtools import interpreters, matrix, running, venv
 
 CHECKOUT = venv.Checkout(Path(__file__).resolve().parent)
 DEMO = ("-e", ".[django,local]", "--group", "demo")
+PROVIDERS = ("local", "prisma", "neon", "casedev")
 QUICK = ("-e", ".[django,flask,local,psycopg2]", "--group", "test")
 TOX = ("--group", "test-runner")
 
 
-def demo(environ: dict[str, str]) -> int:
+def demo(environ: dict[str, str], provider: str) -> int:
     venv.install(CHECKOUT, DEMO, environ)
     sys.stdout.flush()
     # In our place: signals, terminal and exit status are the demo's own.
     folder = str(CHECKOUT.root / "example_projects" / "demo")
-    os.execve(CHECKOUT.python, [CHECKOUT.python, folder], environ)  # noqa: S606
+    os.execve(CHECKOUT.python, [CHECKOUT.python, folder, "--provider", provider], environ)  # noqa: S606
 
 
 def quick(environ: dict[str, str], arguments: list[str]) -> int:
@@ -95,8 +96,14 @@ def main(arguments: list[str]) -> int:
         prog="dev.py", description="Demo and tests of ppg-integrations, from a bare checkout."
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="demo|test")
-    verbs.add_parser(
+    demos = verbs.add_parser(
         "demo", help="the example project on a real PostgreSQL and PgBouncer: what went where"
+    )
+    demos.add_argument(
+        "--provider",
+        choices=PROVIDERS,
+        default="local",
+        help="a hosted one shows the verbs there, at a server that plays its API",
     )
     tests = verbs.add_parser(
         "test", help="all tests on every Python that is installed; options for pytest after --"
@@ -108,13 +115,13 @@ def main(arguments: list[str]) -> int:
     cut = arguments.index("--") if "--" in arguments else len(arguments)
     options, for_pytest = parser.parse_args(arguments[:cut]), arguments[cut + 1 :]
     if options.verb == "demo" and for_pytest:
-        parser.error("demo takes no arguments")
+        parser.error("demo takes no arguments for pytest")
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda caught, _: sys.exit(128 + caught))
     environ = running.with_cache(running.clean(os.environ), CHECKOUT.boot / "cache")
     try:
         if options.verb == "demo":
-            return demo(environ)
+            return demo(environ, options.provider)
         if options.quick:
             return quick(environ, for_pytest)
         strict = options.all or environ.get("CI", "").lower() in ("1", "true")

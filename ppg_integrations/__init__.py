@@ -18,13 +18,14 @@ from .errors import (
     PPGError,
     PPGWarning,
     ProviderError,
+    ProviderUnavailableError,
     SwappedEndpointsError,
     URLError,
     UsageError,
 )
 from .hostport import HostPort
 from .pair import ConnectionPair, Source
-from .resolve import resolve
+from .resolve import aresolve, resolve
 from .urls import PostgresURL
 
 __version__ = "0.1.0"
@@ -45,9 +46,11 @@ __all__ = [
     "PPGWarning",
     "PostgresURL",
     "ProviderError",
+    "ProviderUnavailableError",
     "Source",
     "SwappedEndpointsError",
     "URLError",
     "UsageError",
+    "aresolve",
     "resolve",
 ]

@@ -32,6 +32,9 @@ def arrange(
     left = pooled[0] if pooled else None
     right = direct[0] if direct else None
     if left and right and left.info.kind == "direct" and right.info.kind == "pooled":
+        if left.source == right.source:
+            said.append(f"{left.source} gave the two URLs swapped, by their hosts; put right")
+            return right, left
         said.append(
             f"the two URLs are swapped: {left.source} is the direct one and {right.source} the "
             f"pooled one, by their hosts ({left.url.host}, {right.url.host}); they were put right, "
@@ -103,11 +106,76 @@ def check_same(left: Half, right: Half, allowed: frozenset[str]) -> None:
         raise _mismatch("name different users", left, right, left.url.user, right.url.user, "user")
 
 
+def arrange_replica(found: list[Half], said: list[str]) -> Half | None:
+    """The replica that requests read from.
+
+    Args:
+        found: what stands under the names of a replica, the first one first.
+        said: as for :func:`arrange`.
+    """
+    if not found:
+        return None
+    replica = found[0]
+    pooled = _derived(replica) if replica.info.kind == "direct" else None
+    if pooled is None:
+        return replica
+    said.append(
+        f"{replica.source} is a direct URL, by its host ({replica.url.host}); requests use the "
+        f"pooled one, {pooled.source}"
+    )
+    return pooled
+
+
+def check_replica(replica: Half, left: Half, right: Half | None, allowed: frozenset[str]) -> None:
+    """Nothing, where a replica can be one of the database that a pair leads to.
+
+    Args:
+        allowed: ``database`` in it lets its name be another one, as poolers do that tell a replica
+            by that name.
+
+    Raises:
+        MismatchedPairError: it is another database, or the primary itself.
+    """
+    if replica.url.dbname != left.url.dbname:
+        if "database" not in allowed:
+            raise _mismatch(
+                "name different databases",
+                left,
+                replica,
+                left.url.dbname,
+                replica.url.dbname,
+                "database",
+                of="replica",
+            )
+        return
+    for half in (left, right):
+        if half is not None and _same_place(half.url, replica.url):
+            raise MismatchedPairError(
+                f"{replica.source} (replica) leads to the same server as {half.source}: "
+                f"{replica.url.host or 'the local socket'}",
+                hint=f"Set {names.REPLICA[0]} to the pooled URL of the read replica, or leave it "
+                "out where there is none.",
+            )
+
+
+def _same_place(one: PostgresURL, two: PostgresURL) -> bool:
+    if (one.host.lower(), one.port) == (two.host.lower(), two.port):
+        return True
+    return hosts.same_server(one, two) is True
+
+
 def _mismatch(
-    what: str, left: Half, right: Half, one: str, two: str, word: str = "database"
+    what: str,
+    left: Half,
+    right: Half,
+    one: str,
+    two: str,
+    word: str = "database",
+    *,
+    of: str = "direct",
 ) -> MismatchedPairError:
     return MismatchedPairError(
-        f"{left.source} (pooled) and {right.source} (direct) {what}: "
+        f"{left.source} (pooled) and {right.source} ({of}) {what}: "
         f"{one or 'none'} and {two or 'none'}",
         hint=f"Take both from the same page of the provider's console. If the difference is meant, "
         f"allow it with allow_mismatch=[{word!r}] or {names.ALLOW_MISMATCH}={word}.",

@@ -75,10 +75,65 @@ class EnvFileError(PPGError):
 
 
 class ProviderError(PPGError):
-    """The provider could not do what was asked of it."""
+    """The provider could not do what was asked of it.
 
-    #: name of the provider, as in ``PPG_PROVIDER``
+    Attributes:
+        provider: its name, as in ``PPG_PROVIDER``.
+        status: the HTTP status of its answer; None where there was none.
+        request_id: what the provider calls the request, for its support; often empty.
+        body: the beginning of the answer, redacted.
+        nothing_done: False where the request may have done its work although no answer says so.
+    """
+
     provider: str = ""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        provider: str = "",
+        status: int | None = None,
+        request_id: str = "",
+        body: str = "",
+        nothing_done: bool = True,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.provider = provider or type(self).provider
+        self.status = status
+        self.request_id = request_id
+        self.body = body
+        self.nothing_done = nothing_done
+
+
+class ProviderUnavailableError(ProviderError):
+    """The provider's API did not answer in time, or said that it cannot now: try again later."""
+
+
+class UnsupportedError(ProviderError):
+    """The provider has no such thing; its console may."""
+
+
+class ChoiceError(ProviderError):
+    """Several things could be meant, and nothing says which.
+
+    Attributes:
+        option: the option that tells, without its dashes: ``project``, ``database``, ...
+        choices: an id and a name for each.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        option: str,
+        choices: tuple[tuple[str, str], ...],
+        hint: str = "",
+        provider: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint, provider=provider)
+        self.option = option
+        self.choices = choices
 
 
 class LocalServerError(ProviderError):

@@ -77,7 +77,7 @@ def standing(path: str | os.PathLike[str]) -> Standing:
     """
     parent, name = os.path.split(os.fspath(path))
     start = os.path.realpath(parent or ".")
-    for top in _folders_up(start):
+    for top in folders_up(start):
         git_dir = os.path.join(top, ".git")
         if not os.path.lexists(git_dir):
             continue
@@ -137,7 +137,8 @@ def _pattern(path: str | os.PathLike[str]) -> str:
     return re.sub(r" (?= *$)", r"\\ ", escaped)
 
 
-def _folders_up(folder: str) -> Iterator[str]:
+def folders_up(folder: str) -> Iterator[str]:
+    """`folder` and every one above it."""
     yield folder
     while (above := os.path.dirname(folder)) != folder:
         folder = above
@@ -148,7 +149,7 @@ def _ask(git_dir: str, top: str, name: str) -> Standing | None:
     """What this repository says; None if it is none, and git itself would look further up."""
     base = ["git", "-C", top, "--git-dir", git_dir, "--work-tree", top]
     try:
-        tracked = _run([*base, "--literal-pathspecs", "ls-files", "--error-unmatch", "--", name])
+        tracked = run([*base, "--literal-pathspecs", "ls-files", "--error-unmatch", "--", name])
         if tracked.returncode == 0:
             return Standing("tracked")
         answer = tracked
@@ -156,7 +157,7 @@ def _ask(git_dir: str, top: str, name: str) -> Standing | None:
             # It takes no literal pathspecs: "./" keeps a leading ":" from meaning something, and
             # --no-index a "*" from matching a tracked file. The index was asked just before.
             named = os.path.join(".", name)
-            answer = _run([*base, "check-ignore", "-q", "--no-index", "--", named])
+            answer = run([*base, "check-ignore", "-q", "--no-index", "--", named])
             if answer.returncode in {0, 1}:
                 return Standing("ignored" if answer.returncode == 0 else "untracked")
     except subprocess.TimeoutExpired:
@@ -170,7 +171,13 @@ def _ask(git_dir: str, top: str, name: str) -> Standing | None:
     return Standing("unknown", lines[0] if lines else f"git exited with {answer.returncode}")
 
 
-def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Runs git with a time limit, and with no setting that would make it run another program.
+
+    Raises:
+        subprocess.TimeoutExpired: it did not end in time.
+        OSError: it does not start.
+    """
     return subprocess.run(
         command,
         stdin=subprocess.DEVNULL,

@@ -13,11 +13,17 @@ from typing import TYPE_CHECKING
 from .errors import EnvFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @contextlib.contextmanager
-def holding(path: str | os.PathLike[str], *, timeout: float = 10.0) -> Iterator[None]:
+def holding(
+    path: str | os.PathLike[str],
+    *,
+    timeout: float = 10.0,
+    waiting: Callable[[str], None] | None = None,
+    title: str = "",
+) -> Iterator[bool]:
     """Hold the lock of the file at ``path``, which need not exist.
 
     The lock file stands in the user's cache folder, named by a hash of the real path: a project
@@ -27,6 +33,11 @@ def holding(path: str | os.PathLike[str], *, timeout: float = 10.0) -> Iterator[
     Args:
         path: the file; two spellings of one path share a lock.
         timeout: seconds to wait for another process.
+        waiting: called with the holder ("process 123 (ppg-connect)") if there is one to wait for.
+        title: what an error calls it; the path by default.
+
+    Yields:
+        Whether another process had it, and was waited for.
 
     Raises:
         EnvFileError: another process kept the lock, or no folder for it could be made.
@@ -36,11 +47,18 @@ def holding(path: str | os.PathLike[str], *, timeout: float = 10.0) -> Iterator[
     lock_file = _lock_file(path)
     holder_file = f"{lock_file}.holder"
     lock = FileLock(lock_file, timeout=timeout, mode=0o600)
+    waited = False
     try:
-        lock.acquire()
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            waited = True
+            if waiting is not None:
+                waiting(_holder(holder_file))
+            lock.acquire()
     except Timeout:
         raise EnvFileError(
-            f"{os.fspath(path)} is locked by {_holder(holder_file)}; waited {timeout:g} s",
+            f"{title or os.fspath(path)} is locked by {_holder(holder_file)}; waited {timeout:g} s",
             hint="Wait for that process or end it, then run this again.",
         ) from None
     except OSError as error:
@@ -49,7 +67,7 @@ def holding(path: str | os.PathLike[str], *, timeout: float = 10.0) -> Iterator[
         ) from error
     try:
         _announce(holder_file)
-        yield
+        yield waited
     finally:
         lock.release()
 
@@ -80,7 +98,7 @@ def cache_folder(name: str = "") -> str:
     cache = user_cache_dir("ppg-integrations", appauthor=False)
     spare = os.path.join(tempfile.gettempdir(), f"ppg-integrations-{os.geteuid()}")
     # sudo may keep the user's HOME: root's folders in there would shut the user out later.
-    ours = _owner_of_first_existing(cache) == os.geteuid()
+    ours = owner_of_first_existing(cache) == os.geteuid()
     for base in (cache, spare) if ours else (spare,):
         folder = os.path.join(base, name) if name else base
         if make_own(base) and make_own(folder):
@@ -91,7 +109,7 @@ def cache_folder(name: str = "") -> str:
     )
 
 
-def _owner_of_first_existing(folder: str) -> int:
+def owner_of_first_existing(folder: str) -> int:
     while not os.path.lexists(folder):
         folder = os.path.dirname(folder)
     return os.lstat(folder).st_uid

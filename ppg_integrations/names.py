@@ -12,12 +12,36 @@ DIRECT: Final = (
     "DATABASE_DIRECT_URL",
 )
 
+#: The pooled URL of a read replica.
+REPLICA: Final = ("REPLICA_URL", "DATABASE_REPLICA_URL")
+
 #: ``prisma``, ``neon``, ``casedev`` or ``local``.
 PROVIDER: Final = "PPG_PROVIDER"
 #: Path of the ``.env`` file, where no argument names one.
 ENV_FILE: Final = "PPG_ENV_FILE"
 #: ``1`` gives the pooled alias the direct parameters, for one process.
 FORCE_DIRECT: Final = "PPG_DIRECT"
+#: Seconds for all the API work of one verb, or of one resolution.
+TIMEOUT: Final = "PPG_TIMEOUT"
+#: Base of the provider's API, before the provider's own variable.
+API_URL: Final = "PPG_API_URL"
+#: ``auto`` asks a provider's API where no URL is set; ``never`` does not (image builds); ``fresh``
+#: passes over the cache.
+RESOLVE: Final = "PPG_RESOLVE"
+RESOLVE_VALUES: Final = ("auto", "never", "fresh")
+#: ``1`` lets a process generate a credential, once on each machine, where none can be read.
+GENERATE: Final = "PPG_GENERATE"
+#: ``1`` asks a provider's API for a read replica as well.
+WITH_REPLICA: Final = "PPG_REPLICA"
+#: Which of the provider's connections the URLs in the ``.env`` file are; written by ``create``.
+CONNECTION: Final = "PPG_CONNECTION"
+#: What tells a provider which database is meant.
+TARGET: Final = {
+    "project": "PPG_PROJECT",
+    "database": "PPG_DATABASE",
+    "branch": "PPG_BRANCH",
+    "role": "PPG_ROLE",
+}
 #: What may differ between the halves of a pair: ``user``, ``database``, or both with a comma.
 ALLOW_MISMATCH: Final = "PPG_ALLOW_MISMATCH"
 #: ``local`` runs a test suite on the embedded PostgreSQL.

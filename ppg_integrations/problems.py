@@ -147,6 +147,17 @@ TABLE: Final = {
         "Keep them for the direct URL; set a search_path or a timeout on the role:"
         " ALTER ROLE ... SET ...",
     ),
+    "usage": _Row("info", "{provider}: {text}", ""),
+    "usage-blocked": _Row(
+        "error",
+        "{provider} has blocked the workspace: it has used up what its plan ({plan}) gives",
+        "Choose a larger plan, or wait for the next period: {url}",
+    ),
+    "usage-unknown": _Row(
+        "info",
+        "the provider does not tell limits and use: {text}",
+        "{hint}",
+    ),
     "short-connect-timeout": _Row(
         "info",
         "{endpoint} has connect_timeout={seconds}, and a database that sleeps needs up to 10 s to"

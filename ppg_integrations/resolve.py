@@ -1,29 +1,31 @@
-"""Finds the pair: arguments, then the environment, then the ``.env`` file."""
+"""Finds the pair: arguments, the environment, the ``.env`` file, and then the provider's API."""
 
 from __future__ import annotations
 
 import os
 import warnings
 from collections.abc import Collection, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from . import arrange, names
 from .arrange import Half
 from .errors import (
     AccelerateURLError,
     ConfigurationError,
-    MissingURLError,
     PPGWarning,
 )
 from .pair import ConnectionPair, Source
 from .urls import PostgresURL
+
+if TYPE_CHECKING:
+    from .providers.settings import Settings
 
 DEFAULT_ENV_FILE: Final = ".env"
 
 _MISMATCHES: Final = ("user", "database")
 
 
-class _Places:
+class Places:
     """The layers in which a name is looked up; the file is read only when it is asked."""
 
     def __init__(self, environ: Mapping[str, str], env_file: str | None) -> None:
@@ -44,14 +46,18 @@ class _Places:
         """A value that costs no reading: of the environment, or of the file if it was read."""
         return self.environ.get(name) or (self._file or {}).get(name) or ""
 
-    def candidates(self, wanted: tuple[str, ...]) -> list[tuple[str, Source]]:
-        """Every value of these names in one layer: the first layer that has any wins."""
+    def candidates(self, wanted: tuple[str, ...], *, read: bool = True) -> list[tuple[str, Source]]:
+        """Every value of these names in one layer: the first layer that has any wins.
+
+        Args:
+            read: False looks into the file only if it has been read already.
+        """
         found = [
             (self.environ[name], Source("environment", name))
             for name in wanted
             if self.environ.get(name, "").strip()
         ]
-        if not found and self.path is not None:
+        if not found and self.path is not None and (read or self._file is not None):
             found = [
                 (self.file()[name], Source("file", name, self.path))
                 for name in wanted
@@ -59,14 +65,22 @@ class _Places:
             ]
         return found
 
+    def settings(self) -> Settings:
+        """What a provider may read."""
+        from .providers.settings import Settings
+
+        return Settings(self.environ, self.file(), self.path)
+
 
 def resolve(
     pooled: str | PostgresURL | None = None,
     direct: str | PostgresURL | None = None,
     *,
+    replica: str | PostgresURL | None = None,
     env_file: str | os.PathLike[str] | bool | None = None,
     environ: Mapping[str, str] | None = None,
     provider: str | None = None,
+    target: Mapping[str, str] | None = None,
     allow_mismatch: Collection[str] = (),
     stacklevel: int = 2,
 ) -> ConnectionPair:
@@ -76,13 +90,22 @@ def resolve(
     :mod:`ppg_integrations.names`. Then the hosts decide: a pair that they prove to be swapped is
     put right, and a missing half is completed where a host makes it certain.
 
+    Where no place has any URL, and a provider is named or its token set, its API is asked, or the
+    cache of its answers (see :func:`ppg_integrations.remote.resolve_remote`). That may take as long
+    as ``PPG_TIMEOUT`` says, 30 seconds by default: inside an event loop use :func:`aresolve`.
+    ``PPG_RESOLVE=never`` asks nobody.
+
     Args:
         pooled: the URL for requests.
         direct: the URL for migrations and their kind.
+        replica: the pooled URL of a read replica. With `pooled` or `direct` given, the variables of
+            a replica are not looked at: they would be another database's.
         env_file: path of the ``.env`` file; None for ``PPG_ENV_FILE`` or ``.env`` in the current
             folder; False for none. A file that does not exist is no error.
         environ: the environment; ``os.environ`` where None.
         provider: who runs the server, where hosts do not tell; else ``PPG_PROVIDER``.
+        target: which database an API is asked for, of ``project``, ``database``, ``branch`` and
+            ``role``; else ``PPG_PROJECT`` and its kind.
         allow_mismatch: what may differ between the halves, of ``"user"`` (a role of its own for
             migrations) and ``"database"``; also ``PPG_ALLOW_MISMATCH``.
         stacklevel: whose line a warning names, as in ``warnings.warn``.
@@ -92,28 +115,98 @@ def resolve(
 
     Raises:
         MissingURLError: no pooled URL was found or could be derived.
-        MismatchedPairError: the halves belong to different databases or users.
+        MismatchedPairError: the halves belong to different databases or users, or the replica does.
         URLError: one of the URLs cannot be used.
         EnvFileError: the file exists and cannot be read.
+        ProviderError: the provider's API gives no pair, or not within the deadline.
     """
+    places = _places(env_file, environ)
+    del environ
+    pair = _found(places, pooled, direct, replica, provider, target, allow_mismatch)
+    for text in pair.warnings:
+        warnings.warn(text, PPGWarning, stacklevel=stacklevel)
+    return pair
+
+
+async def aresolve(
+    pooled: str | PostgresURL | None = None,
+    direct: str | PostgresURL | None = None,
+    *,
+    replica: str | PostgresURL | None = None,
+    env_file: str | os.PathLike[str] | bool | None = None,
+    environ: Mapping[str, str] | None = None,
+    provider: str | None = None,
+    target: Mapping[str, str] | None = None,
+    allow_mismatch: Collection[str] = (),
+    stacklevel: int = 2,
+) -> ConnectionPair:
+    """:func:`resolve` in a thread, so that an event loop goes on while an API is asked.
+
+    For what runs in the loop: the lifespan of an ASGI application, a worker's start-up. Settings
+    modules are imported before there is one to hold up, and stay with ``databases()``.
+    """
+    from asyncio import to_thread
+
+    places = _places(env_file, environ)
+    del environ
+    pair = await to_thread(
+        _found, places, pooled, direct, replica, provider, target, allow_mismatch
+    )
+    for text in pair.warnings:  # here, where stacklevel counts the frames of who awaits
+        warnings.warn(text, PPGWarning, stacklevel=stacklevel)
+    return pair
+
+
+def _places(
+    env_file: str | os.PathLike[str] | bool | None, environ: Mapping[str, str] | None
+) -> Places:
+    # A function of its own: no frame that an error passes through shall have the environment,
+    # tokens and all, in a variable. Error reporters print those.
     if environ is None:
         environ = os.environ
-    places = _Places(environ, env_file_path(env_file, environ))
+    return Places(environ, env_file_path(env_file, environ))
+
+
+def _found(
+    places: Places,
+    pooled: str | PostgresURL | None,
+    direct: str | PostgresURL | None,
+    replica: str | PostgresURL | None,
+    provider: str | None,
+    target: Mapping[str, str] | None,
+    allow_mismatch: Collection[str],
+) -> ConnectionPair:
     said: list[str] = []
     accelerate: list[AccelerateURLError] = []
     first = _parse(_candidates(pooled, "pooled", names.POOLED, places), accelerate)
     second = _parse(_candidates(direct, "direct", names.DIRECT, places), accelerate)
+    if first or second or accelerate:
+        third = _replica(replica, places, alone=pooled is None and direct is None)
+    else:
+        from . import fallback
+
+        asked = fallback.ask(places, provider, target)
+        provider = asked.provider
+        said += asked.warnings
+        first = _halves(asked.pooled, asked.pooled_source)
+        second = _halves(asked.direct, asked.direct_source)
+        third = _halves(asked.replica, asked.replica_source)
     said += [f"{error.message}; it was passed over" for error in accelerate]
     left, right = arrange.arrange(first, second, said)
     if left is None:
-        raise accelerate[0] if accelerate and not second else _missing(places, second)
+        if accelerate and not second:
+            raise accelerate[0]
+        from . import fallback
+
+        raise fallback.missing(places, second)
     if right is not None:
         arrange.check_same(left, right, _allowed(allow_mismatch, places))
-    for half in (left, right):
+    reads = arrange.arrange_replica(third, said) if third else None
+    if reads is not None:
+        arrange.check_replica(reads, left, right, _allowed(allow_mismatch, places))
+    for half in (left, right, reads):
         if half is not None and half.source.kind != "derived":
             said += [f"{half.source}: {text}" for text in half.url.warnings]
-    for text in dict.fromkeys(said):
-        warnings.warn(text, PPGWarning, stacklevel=stacklevel)
     return ConnectionPair(
         left.url,
         right.url if right else None,
@@ -122,6 +215,8 @@ def resolve(
         provider or places.known(names.PROVIDER) or left.info.provider,
         tuple(dict.fromkeys(said)),
         places.path,
+        reads.url if reads else None,
+        reads.source if reads else None,
     )
 
 
@@ -140,7 +235,7 @@ def env_file_path(
 
 
 def _candidates(
-    argument: str | PostgresURL | None, name: str, wanted: tuple[str, ...], places: _Places
+    argument: str | PostgresURL | None, name: str, wanted: tuple[str, ...], places: Places
 ) -> list[tuple[str | PostgresURL, Source]]:
     if argument is not None:
         return [(argument, Source("argument", name))]
@@ -174,28 +269,21 @@ def _parse(
     return halves
 
 
-def _missing(places: _Places, direct: list[Half]) -> MissingURLError:
-    looked = "the environment"
-    if places.path is not None:
-        exists = os.path.exists(places.path)
-        looked += f" and {places.path}" + ("" if exists else ", which does not exist")
-    if direct:
-        return MissingURLError(
-            f"only a direct URL is known ({direct[0].source}), and its host "
-            f"({direct[0].url.host or 'the local socket'}) does not tell what the pooled one is; "
-            f"looked for {', '.join(names.POOLED)} in {looked}",
-            hint=f"Set {names.POOLED[0]} to the pooled URL of the same database. If there is no "
-            "pooler, set it to the direct URL too.",
-        )
-    return MissingURLError(
-        f"no database URL: looked for {', '.join(names.POOLED)} in {looked}",
-        hint=f"Set {names.POOLED[0]} (pooled) and {names.DIRECT[0]} (direct) to the two URLs that "
-        "your provider's console shows, or generate a pair with `ppg-connect create` "
-        "(`manage.py ppg_connect create` in Django); `--provider local` needs no account.",
-    )
+def _replica(argument: str | PostgresURL | None, places: Places, *, alone: bool) -> list[Half]:
+    found: list[tuple[str | PostgresURL, Source]] = []
+    if argument is not None:
+        found = [(argument, Source("argument", "replica"))]
+    elif alone:
+        # Of a file only where the pair has had to be looked for in it: nothing is read for this.
+        found = [*places.candidates(names.REPLICA, read=False)]
+    return _parse(found, [])
 
 
-def _allowed(allow: Collection[str], places: _Places) -> frozenset[str]:
+def _halves(url: PostgresURL | None, source: Source | None) -> list[Half]:
+    return [] if url is None or source is None else [Half(url, source)]
+
+
+def _allowed(allow: Collection[str], places: Places) -> frozenset[str]:
     if isinstance(allow, str):
         allow = (allow,)
     words = {word.strip() for word in places.environ.get(names.ALLOW_MISMATCH, "").split(",")}

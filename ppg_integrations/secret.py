@@ -1,7 +1,8 @@
-"""Two ways to hold a secret so that showing it takes a decision."""
+"""Ways to hold a secret so that showing it takes a decision."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from .errors import ConfigurationError
@@ -75,3 +76,27 @@ class MaskedStr(str):
 
     def __repr__(self) -> str:
         return repr(MASK)
+
+
+class MaskedMapping(Mapping[str, str]):
+    """A view of the environment whose ``repr`` shows none of it.
+
+    For variables in frames that errors pass through: error reporters print those, tokens and all.
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"MaskedMapping({MASK!r})"

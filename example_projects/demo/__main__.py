@@ -1,12 +1,14 @@
 """The guestbook on the embedded PostgreSQL, with its two URLs as they should be, and swapped.
 
     python example_projects/demo
+    python example_projects/demo --provider neon     # or prisma, or casedev: the verbs there
 
 Exit status 0 if every row of the table is as it should be, 1 if one is not, or a tool failed.
 """
 
 from __future__ import annotations
 
+import argparse
 import io
 import signal
 import sys
@@ -29,4 +31,8 @@ if __name__ == "__main__":
         signal.signal(one, _interrupt)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that knows no check mark
-    sys.exit(tell())
+    parser = argparse.ArgumentParser(prog="demo", description="ppg_integrations, shown.")
+    parser.add_argument(
+        "--provider", choices=("local", "prisma", "neon", "casedev"), default="local"
+    )
+    sys.exit(tell(parser.parse_args().provider))

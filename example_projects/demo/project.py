@@ -26,7 +26,13 @@ _SECONDS: Final = 120  # the longest that one command may take
 _GRACE: Final = 10  # seconds that an interrupted command gets
 #: Variables that would lead the demo to another database, or the example to other settings ...
 _FOREIGN: Final = re.compile(
-    "|".join((*names.POOLED, *names.DIRECT, "(PG|PPG_|DJANGO_|GUNICORN_).*"))
+    "|".join(
+        (
+            *names.POOLED,
+            *names.DIRECT,
+            "(PG|PPG_|DJANGO_|GUNICORN_|PRISMA_|NEON_|CASEDEV_).*",
+        )
+    )
 )
 #: ... but for those that say where the servers' programs are.
 _PROGRAMS: Final = re.compile("PPG_(PGBOUNCER|POSTGRES|LOCAL_).*")
@@ -57,6 +63,7 @@ class Project:
         self.folder = folder
         self.logs = logs
         self._key = secrets.token_urlsafe(48)
+        self._given: dict[str, str] = {}
 
     @property
     def servers(self) -> LocalServers:
@@ -65,6 +72,20 @@ class Project:
     def pair(self) -> ConnectionPair:
         """What the file of the project says, whatever the environment does."""
         return resolve(env_file=self.folder / ".env", environ={})
+
+    def give(self, variables: Mapping[str, str]) -> None:
+        """Sets variables for every command from now on."""
+        self._given.update(variables)
+
+    def private(self, name: str) -> Path:
+        """A folder beside the project that goes with it."""
+        folder = self.logs.parent / name
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
+
+    def forget_pair(self) -> None:
+        """From now on there is no ``.env``."""
+        (self.folder / ".env").unlink()
 
     def environ(self, extra: Mapping[str, str]) -> dict[str, str]:
         """The environment of a command: production settings, and no database but the file's."""
@@ -80,6 +101,9 @@ class Project:
             "ALLOWED_HOSTS": "127.0.0.1",
             "CSRF_TRUSTED_ORIGINS": "",
             "PYTHONUNBUFFERED": "1",
+            # What create notes before it asks stays with the project, not with the user.
+            "XDG_STATE_HOME": str(self.private("state")),
+            **self._given,
             **extra,
         }
 
@@ -137,7 +161,7 @@ class Project:
     def log(self, name: str) -> Path:
         """A new file for the output of a tool."""
         number = len(list(self.logs.iterdir())) + 1
-        return self.logs / f"{number:02}-{name}.log"
+        return self.logs / f"{number:02}-{re.sub(r'[^a-z0-9_-]+', '_', name)}.log"
 
     def printed(self, name: str) -> str:
         """Everything that the latest tool of this name printed."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Final
 
 from ppg_integrations import ConnectionPair, PPGError
@@ -17,7 +15,8 @@ from . import web
 from .burst import Burst, burst
 from .project import Project, StepError, temporary_project
 from .server import Seen, Server
-from .table import Part, render
+from .steps import Steps
+from .table import HEAD, Head, Part, render
 
 GUESTS: Final = 40
 REQUESTS: Final = 600
@@ -27,8 +26,11 @@ LIMIT: Final = 12
 _BURST: Final = f"{REQUESTS:,} requests, {GUESTS} at once"
 
 
-def tell() -> int:
+def tell(provider: str = "local") -> int:
     """Plays the demo and prints its table.
+
+    Args:
+        provider: ``local`` for the guestbook under load, or a hosted one for the verbs there.
 
     Returns:
         The exit status: 0 if every row is as it should be.
@@ -37,11 +39,11 @@ def tell() -> int:
     try:
         with temporary_project() as project:
             try:
-                parts = _Story(project, screen).parts()
+                parts, head = _parts(provider, project, Steps(screen))
             except StepError as error:
                 _show_failure(project, screen, error)
                 return 1
-            screen.line(f"\n{render(parts, screen.style)}\n")
+            screen.line(f"\n{render(parts, screen.style, head)}\n")
             if any(row.faults for part in parts for row in part.rows):
                 screen.line(f"Not as it should be. The logs are in {project.keep_logs()}")
                 return 1
@@ -58,6 +60,14 @@ def tell() -> int:
         return 130
 
 
+def _parts(provider: str, project: Project, steps: Steps) -> tuple[list[Part], Head]:
+    if provider == "local":
+        return _Story(project, steps).parts(), HEAD
+    from . import hosted
+
+    return hosted.HostedStory(provider, project, steps).parts(), hosted.HEAD
+
+
 def _show_failure(project: Project, screen: Screen, error: StepError) -> None:
     screen.line(screen.style("red", f"\n{error}"))
     if error.log is None:
@@ -69,18 +79,18 @@ def _show_failure(project: Project, screen: Screen, error: StepError) -> None:
 
 
 class _Story:
-    def __init__(self, project: Project, screen: Screen) -> None:
+    def __init__(self, project: Project, steps: Steps) -> None:
         self.project = project
-        self.screen = screen
+        self.steps = steps
 
     def parts(self) -> list[Part]:
         """Both parts of the table: the pair as generated, and swapped."""
-        with self._step("ppg_connect create --provider local"):
+        with self.steps.step("ppg_connect create --provider local"):
             self.project.manage("ppg_connect", "create", "--provider", "local")
         self._say_what_runs()
         pair = self.project.pair()
         server = Server(self.project.servers, pair.direct or pair.pooled)
-        with self._step(f"limits: {POOL} connections for PgBouncer, {LIMIT} for all"):
+        with self.steps.step(f"limits: {POOL} connections for PgBouncer, {LIMIT} for all"):
             server.limit(pool=POOL, connections=LIMIT)
         return [self._as_generated(server), self._swapped(server, pair)]
 
@@ -91,17 +101,17 @@ class _Story:
                 f"There is no PgBouncer, and so nothing to show. {' '.join(status.notes)}"
             )
         tls = "with TLS" if status.tls else "without TLS"
-        self.screen.line(self.screen.style("dim", f"  {status.postgres}, {status.pooler}, {tls}"))
+        self.steps.note(f"{status.postgres}, {status.pooler}, {tls}")
 
     def _as_generated(self, server: Server) -> Part:
-        with self._step("ppg_connect doctor"):
+        with self.steps.step("ppg_connect doctor"):
             report, seen = server.watch(self.project.doctor)
         doctor = expected.doctor_as_named(report, seen)
-        with self._step("migrate"):
+        with self.steps.step("migrate"):
             _, seen = server.watch(lambda: self.project.manage("migrate"))
         migrate = expected.migrate_direct(seen)
         server.let_go()
-        with self._step(_BURST):
+        with self.steps.step(_BURST):
             came, seen = self._burst(server, {})
         requests = expected.burst_pooled(
             _BURST,
@@ -120,14 +130,14 @@ class _Story:
             "DIRECT_URL": pair.pooled.reveal(),
         }
         server.let_go()
-        with self._step("ppg_connect doctor, the two URLs swapped"):
+        with self.steps.step("ppg_connect doctor, the two URLs swapped"):
             report, seen = server.watch(lambda: self.project.doctor(swap, status=1))
         doctor = expected.doctor_finds_swap(report, seen)
-        with self._step("migrate, swapped"):
+        with self.steps.step("migrate, swapped"):
             _, seen = server.watch(lambda: self.project.manage("migrate", environ=swap))
         migrate = expected.migrate_through_pooler(seen)
         server.let_go()
-        with self._step(f"{_BURST}, swapped"):
+        with self.steps.step(f"{_BURST}, swapped"):
             came, seen = self._burst(server, swap)
         refused = "too many connections for database" in self.project.printed("gunicorn")
         requests = expected.burst_direct(_BURST, came, seen, limit=LIMIT, refused=refused)
@@ -136,17 +146,3 @@ class _Story:
     def _burst(self, server: Server, environ: Mapping[str, str]) -> tuple[Burst, Seen]:
         with web.serving(self.project, environ) as address:
             return server.watch(lambda: burst(address, guests=GUESTS, requests=REQUESTS))
-
-    @contextmanager
-    def _step(self, what: str) -> Iterator[None]:
-        """One line: what is being done, then the seconds that it took."""
-        self.screen.out.write(f"{what:<52}")
-        self.screen.out.flush()
-        start = time.monotonic()
-        try:
-            yield
-        except BaseException as error:
-            stopped = isinstance(error, KeyboardInterrupt)
-            self.screen.line("  stopped" if stopped else "   failed")
-            raise
-        self.screen.line(f"{time.monotonic() - start:7.1f} s")

@@ -26,10 +26,36 @@ class Row(NamedTuple):
     outcome: str
     faults: tuple[str, ...] = ()
 
+    def cells(self) -> tuple[str, ...]:
+        held = "" if self.held is None else str(self.held)
+        return (self.what, str(self.pooled), str(self.direct), held, self.outcome)
+
+
+class HostedRow(NamedTuple):
+    """One step at a hosted provider.
+
+    Attributes:
+        calls: requests that its API got.
+        what, pooled, direct, outcome, faults: as in :class:`Row`.
+    """
+
+    what: str
+    calls: int
+    pooled: int
+    direct: int
+    outcome: str
+    faults: tuple[str, ...] = ()
+
+    def cells(self) -> tuple[str, ...]:
+        return (self.what, str(self.calls), str(self.pooled), str(self.direct), self.outcome)
+
 
 class Part(NamedTuple):
     title: str
-    rows: tuple[Row, ...]
+    rows: tuple[Row, ...] | tuple[HostedRow, ...]
+
+
+Head = tuple[tuple[str, ...], ...]  # lines of column titles
 
 
 def faults(*expectations: tuple[bool, str]) -> tuple[str, ...]:
@@ -37,16 +63,20 @@ def faults(*expectations: tuple[bool, str]) -> tuple[str, ...]:
     return tuple(text for holds, text in expectations if not holds)
 
 
-_HEAD = (
+HEAD: Head = (
     ("", "logins on", "logins on", "connections", ""),
     ("", "PgBouncer", "PostgreSQL", "PostgreSQL held", ""),
 )
+HOSTED_HEAD: Head = (
+    ("", "requests to", "logins on", "logins on", ""),
+    ("", "the API", "PgBouncer", "PostgreSQL", ""),
+)
 
 
-def render(parts: Iterable[Part], style: Style) -> str:
+def render(parts: Iterable[Part], style: Style, head: Head = HEAD) -> str:
     """The aligned table, with a mark before each row and its faults below it."""
     listed = list(parts)
-    every = [*_HEAD, *(_cells(row) for part in listed for row in part.rows)]
+    every = [*head, *(row.cells() for part in listed for row in part.rows)]
     widths = [max(map(len, column)) for column in zip(*every, strict=True)]
 
     def line(cells: tuple[str, ...]) -> str:
@@ -54,16 +84,11 @@ def render(parts: Iterable[Part], style: Style) -> str:
         middle = (text.rjust(width) for text, width in zip(numbers, widths[1:-1], strict=True))
         return "   ".join((first.ljust(widths[0]), *middle, last)).rstrip()
 
-    lines = [style("dim", f"  {line(cells)}") for cells in _HEAD]
+    lines = [style("dim", f"  {line(cells)}") for cells in head]
     for part in listed:
         lines.append(style("bold", part.title))
         for row in part.rows:
             mark = style("red", "✗") if row.faults else style("green", "✓")
-            lines.append(f"{mark} {line(_cells(row))}")
+            lines.append(f"{mark} {line(row.cells())}")
             lines += [style("red", f"    should be: {fault}") for fault in row.faults]
     return "\n".join(lines)
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    held = "" if row.held is None else str(row.held)
-    return (row.what, str(row.pooled), str(row.direct), held, row.outcome)

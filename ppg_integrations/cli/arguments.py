@@ -8,6 +8,8 @@ from typing import Any, Final
 # Every default is "not given": argparse lets the defaults of a verb's own parser overwrite what
 # stood before the verb, as in `ppg_connect --provider local create`.
 _NOT_GIVEN: Final = argparse.SUPPRESS
+#: Seconds, a day: who waits for longer had better come back.
+_LONGEST: Final = 86_400.0
 
 
 def add_verbs(parser: argparse.ArgumentParser, *, required: bool) -> None:
@@ -27,6 +29,13 @@ def add_verbs(parser: argparse.ArgumentParser, *, required: bool) -> None:
     create = _verb(verbs, "create", "generate a connection, prove it, write the pair to .env")
     _create(create)
     _verb(verbs, "show", "the pair in use, redacted, and where each half came from")
+    _verb(verbs, "list", "the provider's connections, and which one is in use")
+    _rotate(_verb(verbs, "rotate", "a new connection, proved and stored before the old one ends"))
+    revoke = _verb(verbs, "revoke", "end a connection for good; not the one in use")
+    revoke.add_argument("id", metavar="ID", help="the connection's id, as list shows it")
+    revoke.add_argument(
+        "--force", action="store_true", default=_NOT_GIVEN, help="even if it is in use"
+    )
     _verb(verbs, "doctor", "probe both endpoints: swapped? TLS? reachable? how fast?")
     run = _verb(verbs, "run", "run any tool on the direct endpoint: run -- pg_dump ...")
     run.add_argument(
@@ -75,19 +84,42 @@ def _create(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("create")
     group.add_argument("--name", default=_NOT_GIVEN, help="a name for the connection")
     group.add_argument("--region", default=_NOT_GIVEN, help="where to make what is missing")
+    for name, text in (
+        ("create", "make the project, database, branch or role if it is missing"),
+        ("replica", "write the URL of a read replica too"),
+        ("temporary", "a temporary Prisma database, for which no account is needed"),
+        ("replace", "overwrite another provider's pair in the file"),
+    ):
+        group.add_argument(
+            f"--{name}",
+            dest="create_missing" if name == "create" else name,
+            action="store_true",
+            default=_NOT_GIVEN,
+            help=text,
+        )
+    _writing(group)
+
+
+def _rotate(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("rotate")
+    group.add_argument("--name", default=_NOT_GIVEN, help="a name for the new connection")
     group.add_argument(
-        "--create",
-        dest="create_missing",
-        action="store_true",
+        "--grace",
+        type=_seconds,
         default=_NOT_GIVEN,
-        help="make the project, database or branch if it is missing",
+        metavar="SECONDS",
+        help="how long the old connection lives on (0); the command waits for it",
     )
     group.add_argument(
-        "--replace",
+        "--in-place",
         action="store_true",
         default=_NOT_GIVEN,
-        help="overwrite another provider's pair in the file",
+        help="by the provider's own rotation, which ends the old secret at once",
     )
+    _writing(group)
+
+
+def _writing(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--gitignore",
         action="store_true",
@@ -100,3 +132,14 @@ def _create(parser: argparse.ArgumentParser) -> None:
         default=_NOT_GIVEN,
         help="write secrets even into a file that git tracks",
     )
+
+
+def _seconds(text: str) -> float:
+    """A length of time; what is none is wrong usage."""
+    seconds = float(text)
+    if not 0 <= seconds <= _LONGEST:
+        raise ValueError
+    return seconds
+
+
+_seconds.__name__ = "number of seconds"  # what argparse calls a value that it refuses

@@ -5,17 +5,33 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from .. import names
-from ..errors import EnvFileError, PPGError, UsageError
+from ..errors import ChoiceError, EnvFileError, PPGError, UsageError
 from ..pair import ConnectionPair
 from ..problems import Problem
 from ..resolve import DEFAULT_ENV_FILE
 from ..verbs.context import Context
 from . import render
-from .screen import Screen
+from .call import VERBS, Call
+from .screen import Screen, plain
+
+#: The options that a verb's context has under the same names.
+_OPTIONS: Final = (
+    "provider",
+    "project",
+    "database",
+    "branch",
+    "role",
+    "name",
+    "region",
+    "create_missing",
+    "replica",
+    "temporary",
+)
 
 
 def perform(
@@ -45,11 +61,13 @@ def perform(
     Raises:
         PPGError: without ``--json``; the shell prints it in its own way.
     """
-    as_json = options.get("json", False)
     try:
-        return _perform(options, screen, program, environ, env_file, known_pair, hazards)
+        context = _context(options, screen, program, environ, env_file)
+        if not options.get("env_file"):
+            context = replace(context, known_pair=known_pair)
+        return _checked(Call(options, screen, context, hazards))
     except PPGError as error:
-        if not as_json:
+        if not options.get("json", False):
             raise
         screen.json({"error": render.error_json(error)})
         return status_of(error)
@@ -77,128 +95,64 @@ def guarded(screen: Screen, call: Callable[[], int]) -> int:
     return status
 
 
-def _perform(
+def _context(
     options: Mapping[str, Any],
     screen: Screen,
     program: str,
     environ: Mapping[str, str],
     env_file: str | None,
-    known_pair: ConnectionPair | None,
-    hazards: Callable[[], Iterable[Problem]],
-) -> int:
-    given = options.get("env_file")
-    path = given or env_file or environ.get(names.ENV_FILE) or DEFAULT_ENV_FILE
+) -> Context:
+    path = options.get("env_file") or env_file or environ.get(names.ENV_FILE) or DEFAULT_ENV_FILE
     try:
         path = Path(path).absolute()
     except FileNotFoundError:
         raise EnvFileError(
             "the current folder has been deleted", hint="Change to one that exists."
         ) from None
-    context = Context(
+    given = {name: options[name] for name in _OPTIONS if name in options}
+    return Context(
         env_file=path,
-        provider=options.get("provider"),
-        project=options.get("project") or environ.get("PPG_PROJECT"),
-        database=options.get("database") or environ.get("PPG_DATABASE"),
-        branch=options.get("branch") or environ.get("PPG_BRANCH"),
-        role=options.get("role") or environ.get("PPG_ROLE"),
-        name=options.get("name"),
-        region=options.get("region"),
-        create_missing=options.get("create_missing", False),
+        program=program,
         environ=environ,
-        known_pair=None if given else known_pair,
         progress=screen.progress,
+        report=screen.note,
+        **given,
     )
-    as_json = options.get("json", False)
-    reveal = options.get("reveal", False)
-    if reveal and not as_json and not screen.terminal:
+
+
+def _checked(call: Call) -> int:
+    if call.reveal and not call.json and not call.screen.terminal:
         raise UsageError(
             "--reveal prints passwords, and standard output is not a terminal",
             hint="Add --json if they are meant to go into a pipe or a file.",
         )
-    verb = options.get("verb") or "create"
-    if verb == "create":
-        return _create(context, options, screen, program)
-    if verb == "show":
-        from ..verbs.show import pair_json, show
-
-        pair = show(context)
-        _warn(screen, pair)
-        if as_json:
-            screen.json(pair_json(pair, reveal=reveal))
-        else:
-            render.pair(screen, pair, reveal=reveal)
-        return 0
-    if verb == "doctor":
-        from ..verbs.diagnose import diagnose
-
-        diagnosis = diagnose(context).with_problems(hazards())
-        _warn(screen, diagnosis.pair)
-        if as_json:
-            screen.json(diagnosis.as_json(reveal=reveal))
-        else:
-            render.diagnosis(screen, diagnosis)
-        return 1 if diagnosis.failed else 0
-    if verb == "run":
-        from ..verbs.run import run
-
-        command = list(options.get("command") or [])
-        if as_json:
-            raise UsageError("run prints what the program prints: it takes no --json")
-        return run(context, command[1:] if command[:1] == ["--"] else command)
-    return _local(context, options["action"], screen, as_json=as_json)
+    return _answered(call, frozenset())
 
 
-def _create(context: Context, options: Mapping[str, Any], screen: Screen, program: str) -> int:
-    from .. import gitguard
-    from ..verbs.create import create
+def _answered(call: Call, asked: frozenset[str]) -> int:
+    """Runs the verb; where it finds several things to choose from, the user is asked."""
+    try:
+        return VERBS[call.options.get("verb") or "create"](call)
+    except ChoiceError as error:
+        found, chosen = error, None
+    if call.interactive and found.option in _OPTIONS and found.option not in asked:
+        chosen = call.screen.choose(f"{found.message}:", found.choices)
+    if chosen is None:
+        raise _listing(found)
+    answer: dict[str, Any] = {found.option: chosen}
+    again = replace(call, context=replace(call.context, **answer))
+    return _answered(again, asked | {found.option})
 
-    allow_tracked = options.get("allow_tracked", False)
-    if options.get("gitignore", False) or (
-        not (allow_tracked or options.get("json", False))
-        and screen.interactive
-        and gitguard.standing(context.env_file).state == "untracked"
-        and screen.ask(f"git would track {context.env_file}. Add it to .gitignore?")
-    ):
-        gitguard.ignore(context.env_file)
-    created = create(
-        context,
-        allow_tracked=allow_tracked,
-        replace=options.get("replace", False),
+
+def _listing(error: ChoiceError) -> ChoiceError:
+    """The same error, with the choices in its hint."""
+    lines = [f"{plain(id)}  {plain(name)}".rstrip() for id, name in error.choices]  # noqa: A001
+    if error.choices:
+        lines.append(f"Say which: --{error.option} {plain(error.choices[0][0])}")
+    return ChoiceError(
+        error.message,
+        option=error.option,
+        choices=error.choices,
+        hint="\n".join(lines) or error.hint,
+        provider=error.provider,
     )
-    reveal = options.get("reveal", False)
-    for note in created.notes:
-        screen.warning(note)
-    if options.get("json", False):
-        screen.json(created.as_json(reveal=reveal))
-    else:
-        render.created(screen, created, program, reveal=reveal)
-    return 0
-
-
-def _local(context: Context, action: str, screen: Screen, *, as_json: bool) -> int:
-    from ..verbs import local
-
-    if action == "stop":
-        stopped = local.stop(context)
-        if as_json:
-            screen.json({"running": False, "stopped": stopped})
-        else:
-            screen.line("stopped" if stopped else "nothing was running")
-        return 0
-    changes: tuple[str, ...] = ()
-    if action == "start":
-        status, changes = local.start(context)
-    else:
-        status = local.status(context)
-    for note in (*status.notes, *changes):
-        screen.warning(note)
-    if as_json:
-        screen.json(local.as_json(status))
-    else:
-        render.local(screen, status)
-    return 0
-
-
-def _warn(screen: Screen, pair: ConnectionPair) -> None:
-    for text in pair.warnings:
-        screen.warning(text)

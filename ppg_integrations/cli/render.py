@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..entry import titled
 from ..errors import PPGError
 from ..urls import PostgresURL
+from .screen import Screen, plain
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..doctor import Diagnosis
     from ..pair import ConnectionPair, Source
+    from ..providers.base import Listed
     from ..providers.local.status import LocalStatus
-    from ..verbs.create import Created
-    from .screen import Screen
+    from ..verbs.handover import Stored
 
+_ORIGINS = {"generated": "generated", "resumed": "took up", "shared": "in use", "read": "found"}
 _MARKS = {"error": ("red", "error"), "warning": ("yellow", "warning"), "info": ("dim", "note")}
 
 
@@ -28,21 +33,41 @@ def pair(screen: Screen, found: ConnectionPair, *, reveal: bool = False) -> None
         _row(screen, "provider", found.provider)
     _half(screen, "pooled", found.pooled, found.pooled_source, reveal=reveal)
     _half(screen, "direct", found.direct, found.direct_source, reveal=reveal)
+    if found.replica is not None:
+        _half(screen, "replica", found.replica, found.replica_source, reveal=reveal)
 
 
-def created(screen: Screen, result: Created, program: str, *, reveal: bool = False) -> None:
+def stored(screen: Screen, result: Stored, program: str, *, reveal: bool = False) -> None:
     """What was generated, the proof, where it was written, and the next command."""
-    verb = "took up" if result.resumed else "generated"
-    _row(screen, verb, f"{result.connection_name or result.connection_id} ({result.pair.provider})")
+    name = plain(titled(result.connection_id, result.connection_name))
+    _row(screen, _ORIGINS[result.origin], f"{name} of {result.pair.provider}")
     proof = result.diagnosis.as_json()
-    for name, url in (("pooled", result.pair.pooled), ("direct", result.pair.direct)):
+    for half, url in (("pooled", result.pair.pooled), ("direct", result.pair.direct)):
         if url is not None:
-            _row(screen, name, url.reveal() if reveal else str(url))
-            _row(screen, "", screen.style("green", _proof(proof[name])))
-    _row(screen, "written", f"{', '.join(result.written)} to {result.pair.env_file}")
+            _row(screen, half, _shown(url, reveal=reveal))
+            _row(screen, "", screen.style("green", _proof(proof[half])))
+    if result.pair.replica is not None:
+        _row(screen, "replica", _shown(result.pair.replica, reveal=reveal))
+    if result.written:
+        _row(screen, "written", f"{', '.join(result.written)} to {result.pair.env_file}")
+    for detail, text in result.details.items():
+        _row(screen, detail.replace("_", " "), plain(text))
     problems(screen, result.diagnosis)
     following = "manage.py migrate" if program.startswith("manage.py") else f"{program} doctor"
     screen.line(f"\nNext: {following}")
+
+
+def connections(screen: Screen, listed: Sequence[Listed]) -> None:
+    """A line for each connection; the one in use is marked."""
+    if not listed:
+        screen.line("none")
+        return
+    rows = [(plain(one.id), plain(one.name), _day(one.created_at)) for one in listed]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for one, row in zip(listed, rows, strict=True):
+        cells = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        mark = screen.style("green", "  in use") if one.in_use else ""
+        screen.line(f"{cells}{mark}".rstrip())
 
 
 def diagnosis(screen: Screen, result: Diagnosis) -> None:
@@ -86,10 +111,19 @@ def _half(
     if url is None:
         _row(screen, name, screen.style("yellow", "not set; migrations and dbshell need it"))
         return
-    _row(screen, name, url.reveal() if reveal else str(url))
+    _row(screen, name, _shown(url, reveal=reveal))
     _row(screen, "", screen.style("dim", str(source)))
     for note in url.notes:
         _row(screen, "", screen.style("dim", note))
+
+
+def _shown(url: PostgresURL, *, reveal: bool) -> str:
+    return url.reveal() if reveal else str(url)
+
+
+def _day(created_at: str) -> str:
+    """ISO 8601 as people write it, to the minute."""
+    return plain(created_at[:16].replace("T", " "))
 
 
 def _proof(endpoint: dict[str, Any]) -> str:
@@ -110,4 +144,4 @@ def _proof(endpoint: dict[str, Any]) -> str:
 
 
 def _row(screen: Screen, name: str, text: str) -> None:
-    screen.line(f"{screen.style('bold', f'{name:<10}')}{text}")
+    screen.line(f"{screen.style('bold', f'{name:<9}')} {text}")

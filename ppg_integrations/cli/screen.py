@@ -6,14 +6,22 @@ import json
 import os
 import sys
 import threading
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from ..errors import PPGError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: Seconds after which a step that is still going on is shown.
 PATIENCE: Final = 0.5
 
 _STYLES: Final = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "dim": "2"}
+
+
+def plain(text: str) -> str:
+    """What a provider calls something, without the characters that would steer a terminal."""
+    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 class Screen:
@@ -48,6 +56,26 @@ class Screen:
         self.err.flush()
         return sys.stdin.readline().strip().lower() in ("", "y", "yes")
 
+    def choose(self, question: str, choices: Sequence[tuple[str, str]]) -> str | None:
+        """The id that a person chooses, or None. Only where :attr:`interactive`.
+
+        Args:
+            choices: an id and a name for each.
+        """
+        self.quiet()
+        self.err.write(f"{question}\n")
+        for number, (id, name) in enumerate(choices, 1):  # noqa: A001
+            self.err.write(f"{number:>4}  {plain(id)}  {plain(name)}\n")
+        for _ in range(3):
+            self.err.write(f"Which one? [1-{len(choices)}] ")
+            self.err.flush()
+            answer = sys.stdin.readline()
+            if answer.strip().isdecimal() and 1 <= int(answer) <= len(choices):
+                return choices[int(answer) - 1][0]
+            if not answer.strip():
+                break
+        return None
+
     def style(self, name: str, text: str) -> str:
         """The text in a colour, for standard output."""
         color = self._color
@@ -68,12 +96,16 @@ class Screen:
         self.quiet()
         print(f"warning: {text}", file=self.err)
 
+    def note(self, text: str) -> None:
+        self.quiet()
+        print(f"note: {plain(text)}", file=self.err)
+
     def error(self, error: PPGError) -> None:
         """What was wrong, and what to do next."""
         self.quiet()
         print(f"error: {error.message}", file=self.err)
-        if error.hint:
-            print(f"  {error.hint}", file=self.err)
+        for line in error.hint.splitlines():
+            print(f"  {line}", file=self.err)
 
     def progress(self, message: str) -> None:
         """Says what is being done, once it has been going on for :data:`PATIENCE` seconds."""

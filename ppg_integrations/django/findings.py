@@ -133,4 +133,7 @@ PROBLEMS: Final = {
     "tls-not-enforced": 120,
     "startup-parameters": 121,
     "short-connect-timeout": 122,
+    "usage": 123,
+    "usage-blocked": 124,
+    "usage-unknown": 125,
 }

@@ -121,7 +121,7 @@ def route(entry: state.Registered) -> Iterator[Outcome]:
     with _lock:
         outcome = _outcome(entry)
         if outcome == "direct":
-            _enter(alias, _parameters(entry))
+            _enter(alias, direct_parameters(entry))
     try:
         yield outcome
     finally:
@@ -195,7 +195,7 @@ def _outcome(entry: state.Registered) -> Outcome:
             f"{entry.pooled_alias!r}",
             hint="Keep both: the direct one says where migrations go.",
         )
-    parameters = _parameters(entry)
+    parameters = direct_parameters(entry)
     settings = connections.settings[entry.pooled_alias]
     same = all(settings[key] == parameters[key] for key in ("HOST", "PORT", "USER", "NAME"))
     if same and swap is None:
@@ -205,7 +205,8 @@ def _outcome(entry: state.Registered) -> Outcome:
     return "direct"
 
 
-def _parameters(entry: state.Registered) -> dict[str, Any]:
+def direct_parameters(entry: state.Registered) -> dict[str, Any]:
+    """Those of :data:`KEYS` that lead to the direct endpoint of a pair, which has one."""
     target = connections.settings[entry.pooled_alias]
     source = connections.settings[entry.direct_alias]
     parameters = {key: source[key] for key in KEYS if key in source}

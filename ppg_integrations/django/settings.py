@@ -9,15 +9,21 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from ppg_integrations import names
-from ppg_integrations.errors import ConfigurationError, MissingURLError, PPGError, PPGWarning
-from ppg_integrations.pair import ConnectionPair
+from ppg_integrations.errors import (
+    ConfigurationError,
+    MissingURLError,
+    PPGError,
+    PPGWarning,
+    ProviderError,
+)
+from ppg_integrations.pair import ConnectionPair, Source
 from ppg_integrations.parameters import SECRET
 from ppg_integrations.resolve import env_file_path, resolve
-from ppg_integrations.secret import MaskedStr
+from ppg_integrations.secret import MaskedMapping, MaskedStr
 from ppg_integrations.urls import PostgresURL
 
 from . import state
-from .wishes import Options, Wishes
+from .wishes import Aliases, Options, Wishes, checked_aliases
 
 #: In seconds. Databases that scale to zero need up to ten to wake.
 CONNECT_TIMEOUT: Final = 10
@@ -29,6 +35,7 @@ def databases(
     aliases: Sequence[str] = ("default", "direct"),
     pooled: str | PostgresURL | None = None,
     direct: str | PostgresURL | None = None,
+    replica: str | PostgresURL | None = None,
     engine: str | None = None,
     conn_max_age: float | None = None,
     conn_health_checks: bool | None = None,
@@ -41,7 +48,13 @@ def databases(
 ) -> dict[str, dict[str, Any]]:
     """``DATABASES`` for one pair of URLs: ``{"default": <pooled>, "direct": <direct>}``.
 
-    With no URL anywhere the settings still import, for commands that need no database
+    A third alias, ``replica``, is there where a read replica is known. No command of this package
+    is routed to it, and in a test run it leads where ``default`` does.
+
+    With no URL anywhere, but the token of a provider, that provider's API is asked, or the cache of
+    its answers (``PPG_RESOLVE``, ``PPG_TIMEOUT``); not under ``manage.py ppg_connect``, whose verbs
+    ask by themselves. With neither, or with ``PPG_RESOLVE=never``, the settings still import, for
+    commands that need no database
     (``collectstatic`` in an image build, ``ppg_connect create`` on the first day); whatever does
     use the database then fails with the names of the variables to set. Under ``manage.py
     ppg_connect`` they import with a URL or an argument that cannot be used, too: that command says
@@ -50,8 +63,11 @@ def databases(
     Args:
         env_file: a ``.env`` file to read after the environment; ``False`` for none. Where it is not
             given: ``PPG_ENV_FILE``, else ``.env`` in the working folder.
-        aliases: the pooled and the direct one. Call again with others for a second database.
-        pooled, direct: the URLs, where they are neither in the environment nor in the file.
+        aliases: the pooled and the direct one, and that of a replica if it shall not be called
+            ``replica`` (``<pooled>_replica`` beside a pooled one that is not ``default``). Call
+            again with others for a second database.
+        pooled, direct, replica: the URLs, where they are neither in the environment nor in the
+            file. A replica in those counts only where the pair comes from there, too.
         engine: any PostgreSQL ENGINE, of PostGIS or django-tenants say. Django's own by default.
         conn_max_age: seconds for which requests keep a connection, ``math.inf`` for ever; 60 by
             default, and 0 on serverless platforms or with Django's native pool.
@@ -67,12 +83,13 @@ def databases(
 
     Raises:
         django.core.exceptions.ImproperlyConfigured: a URL or an argument cannot be used, or the two
-            URLs belong to different databases; its cause is the error of this package.
+            URLs belong to different databases, or the provider's API gives no pair in time; its
+            cause is the error of this package.
     """
-    environ = os.environ if environ is None else environ
-    names_of_both: tuple[str, str] | None = None
+    environ = _variables(environ)
+    checked: Aliases | None = None
     try:
-        names_of_both = _checked_aliases(aliases)
+        checked = checked_aliases(aliases)
         wishes = Wishes(
             engine,
             conn_max_age,
@@ -82,18 +99,32 @@ def databases(
             test,
             serverless,
         )
-        return _databases(env_file, names_of_both, pooled, direct, environ, allow_mismatch, wishes)
+        urls = (pooled, direct, replica)
+        state.raise_again((env_file, checked), environ)
+        return _databases(env_file, checked, urls, environ, allow_mismatch, wishes)
     except PPGError as error:
-        if names_of_both is not None and _is_ppg_connect():
+        if checked is not None and _is_ppg_connect():
             return _registered(
-                names_of_both,
-                (_unconfigured(), _unconfigured()),
+                checked,
+                [_unconfigured(), _unconfigured()],
                 error=error,
                 env_file=env_file_path(env_file, environ),
             )
+        if isinstance(error, ProviderError):
+            state.fail((env_file, checked), environ, error)
         from django.core.exceptions import ImproperlyConfigured
 
         raise ImproperlyConfigured(str(error)) from error
+
+
+def _variables(environ: Mapping[str, str] | None) -> Mapping[str, str]:
+    if environ is None:
+        environ = os.environ
+    if _is_ppg_connect():
+        # Its verbs ask the API where they need it. `create` shall not first wait for a pair that it
+        # is about to replace, nor fail because there is none yet.
+        environ = {**environ, names.RESOLVE: "never"}
+    return MaskedMapping(environ)
 
 
 def _is_ppg_connect() -> bool:
@@ -107,9 +138,8 @@ def _is_ppg_connect() -> bool:
 
 def _databases(
     env_file: str | os.PathLike[str] | bool | None,
-    aliases: tuple[str, str],
-    pooled: str | PostgresURL | None,
-    direct: str | PostgresURL | None,
+    aliases: Aliases,
+    urls: tuple[str | PostgresURL | None, ...],
     environ: Mapping[str, str],
     allow_mismatch: Collection[str],
     wishes: Wishes,
@@ -128,8 +158,9 @@ def _databases(
             if _is_ppg_connect():
                 warnings.simplefilter("ignore", PPGWarning)  # its verbs print them
             pair = resolve(
-                pooled,
-                direct,
+                urls[0],
+                urls[1],
+                replica=urls[2],
                 env_file=env_file,
                 environ=environ,
                 allow_mismatch=allow_mismatch,
@@ -143,35 +174,43 @@ def _databases(
             first, second = _pooled(nowhere, wishes, environ), _direct(nowhere, wishes)
         else:
             first, second = _unconfigured(), _unconfigured()
+        entries = [first, second]
     else:
         forced = names.truthy(environ.get(names.FORCE_DIRECT))
         if forced:
             first = _direct(pair.require_direct(), wishes)
         else:
-            _refuse_session_state(pair, aliases[0], wishes)
+            if not pair.one_endpoint:
+                _refuse_session_state(pair.pooled, pair.pooled_source, aliases[0], wishes)
             first = _pooled(pair.pooled, wishes, environ)
         second = _direct(pair.direct, wishes) if pair.direct else _unconfigured()
+        entries = [first, second]
+        if pair.replica is not None:
+            _refuse_session_state(pair.replica, pair.replica_source, aliases[2], wishes)
+            entries.append(_pooled(pair.replica, wishes, environ))
     first["TEST"] = dict(wishes.test)
-    # For a test run that this package does not route (see routing.py for those that it does).
-    second["TEST"] = {"MIRROR": aliases[0]}
+    # For a test run that this package does not route (see testing.py for those that it does).
+    for other in entries[1:]:
+        other["TEST"] = {"MIRROR": aliases[0]}
     path = pair.env_file if pair else env_file_path(env_file, environ)
-    return _registered(
-        aliases, (first, second), pair=pair, error=missing, env_file=path, forced=forced
-    )
+    return _registered(aliases, entries, pair=pair, error=missing, env_file=path, forced=forced)
 
 
 def _registered(
-    aliases: tuple[str, str],
-    entries: tuple[dict[str, Any], dict[str, Any]],
+    aliases: Aliases,
+    entries: list[dict[str, Any]],
     *,
     env_file: str | None,
     pair: ConnectionPair | None = None,
     error: PPGError | None = None,
     forced: bool = False,
 ) -> dict[str, dict[str, Any]]:
-    pooled, direct = (state.Place.of(entry) for entry in entries)
-    state.register(state.Registered(*aliases, pair, error, env_file, pooled, direct, forced))
-    return dict(zip(aliases, entries, strict=True))
+    pooled, direct = (state.Place.of(entry) for entry in entries[:2])
+    replica = aliases[2] if len(entries) > 2 else None
+    state.register(
+        state.Registered(*aliases[:2], pair, error, env_file, pooled, direct, forced, replica)
+    )
+    return dict(zip(aliases, entries, strict=False))
 
 
 def _pooled(url: PostgresURL, wishes: Wishes, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -222,11 +261,11 @@ def _unconfigured() -> dict[str, Any]:
     return {"ENGINE": state.UNCONFIGURED}
 
 
-def _refuse_session_state(pair: ConnectionPair, alias: str, wishes: Wishes) -> None:
-    if pair.one_endpoint:
-        return
-    startup = wishes.options.get("options") or pair.pooled.params.get("options") or ""
-    where = "options=" if wishes.options.get("options") else str(pair.pooled_source)
+def _refuse_session_state(
+    url: PostgresURL, source: Source | None, alias: str, wishes: Wishes
+) -> None:
+    startup = wishes.options.get("options") or url.params.get("options") or ""
+    where = "options=" if wishes.options.get("options") else str(source)
     if not neon_routing(str(startup)):
         raise ConfigurationError(
             f"startup options on the pooled alias {alias!r} (from {where}): a transaction pooler "
@@ -248,13 +287,3 @@ def neon_routing(startup: str) -> bool:
     https://neon.com/docs/connect/connection-errors#the-endpoint-id-is-not-specified
     """
     return all(word.startswith(("endpoint=", "project=", "neon_")) for word in startup.split())
-
-
-def _checked_aliases(aliases: Sequence[str]) -> tuple[str, str]:
-    # A plain string is a sequence too: of its letters.
-    if isinstance(aliases, str) or len({*aliases}) != 2 or len(aliases) != 2 or not all(aliases):
-        raise ConfigurationError(
-            f"aliases={aliases!r}: two different names are needed, the pooled one first",
-            hint='Such as aliases=("default", "direct").',
-        )
-    return aliases[0], aliases[1]

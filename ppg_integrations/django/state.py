@@ -8,6 +8,7 @@ one whose values Django uses.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -58,6 +59,8 @@ class Registered:
             another database, and routing keeps away from it.
         direct_place: of the direct alias.
         forced: ``PPG_DIRECT`` gave the pooled alias the direct parameters.
+        replica_alias: name of the read replica in ``DATABASES``; None where there is none. It is no
+            half of the pair: :func:`find` does not know it, so nothing is routed there.
     """
 
     __slots__ = (
@@ -69,6 +72,7 @@ class Registered:
         "pair",
         "place",
         "pooled_alias",
+        "replica_alias",
     )
 
     def __init__(
@@ -81,6 +85,7 @@ class Registered:
         place: Place,
         direct_place: Place,
         forced: bool = False,
+        replica_alias: str | None = None,
     ) -> None:
         self.pooled_alias = pooled_alias
         self.direct_alias = direct_alias
@@ -90,6 +95,7 @@ class Registered:
         self.place = place
         self.direct_place = direct_place
         self.forced = forced
+        self.replica_alias = replica_alias
 
     def problem(self, alias: str) -> PPGError | None:
         """Why an alias of this pair has no URL; None where it has one."""
@@ -104,11 +110,39 @@ class Registered:
 
 
 _calls: list[Registered] = []
+_failures: dict[int, tuple[PPGError, float]] = {}
+#: Seconds within which Django's next import of a settings module that failed is the same attempt.
+_SAME_ATTEMPT: Final = 10.0
 
 
 def register(entry: Registered) -> None:
     """Keeps a call."""
     _calls.append(entry)
+
+
+def fail(call: tuple[object, ...], environ: Mapping[str, str], error: PPGError) -> None:
+    """Keeps why an API gave no pair, for :func:`raise_again`.
+
+    Args:
+        call: the other arguments that the answer depends on.
+    """
+    _failures[_hash(call, environ)] = (error, time.monotonic())
+
+
+def raise_again(call: tuple[object, ...], environ: Mapping[str, str]) -> None:
+    """Raises what the same call raised a moment ago.
+
+    One command of Django's imports a settings module that fails up to three times, and the API is
+    not to be waited for as often.
+    """
+    if _failures:
+        error, at = _failures.get(_hash(call, environ), (None, 0.0))
+        if error is not None and time.monotonic() - at < _SAME_ATTEMPT:
+            raise error
+
+
+def _hash(call: tuple[object, ...], environ: Mapping[str, str]) -> int:
+    return hash((*map(str, call), frozenset(environ.items())))
 
 
 def registered() -> tuple[Registered, ...]:
@@ -134,6 +168,7 @@ def find(alias: str) -> Registered | None:
 def clear() -> None:
     """Forgets everything. For tests that call ``databases()`` without a Django project."""
     _calls.clear()
+    _failures.clear()
 
 
 def _pairs() -> list[Registered]:

@@ -57,6 +57,7 @@ def tests_on_direct() -> Iterator[None]:
                 for alias in _aliases(entry):
                     stack.enter_context(routing.swapped(alias, {}))
             elif entry.problem(entry.direct_alias) is None:
+                _route_replica(entry, stack)
                 stack.enter_context(routing.route(entry))
             for alias in _aliases(entry):
                 stack.enter_context(_asked_first(entry, alias))
@@ -76,6 +77,13 @@ def _route_to_local(entry: state.Registered, stack: ExitStack) -> None:
         stack.enter_context(routing.swapped(alias, parameters))
 
 
+def _route_replica(entry: state.Registered, stack: ExitStack) -> None:
+    """MIRROR alone would keep it at the replica's host, which test databases never reach."""
+    if entry.replica_alias in connections.settings:
+        parameters = routing.direct_parameters(entry)
+        stack.enter_context(routing.swapped(entry.replica_alias, parameters))
+
+
 def _drop_role(servers: LocalServers, role: str) -> None:
     # What the tests made belongs to the group that the role acted as, so nothing hangs on it.
     with servers.connect() as connection:
@@ -83,9 +91,8 @@ def _drop_role(servers: LocalServers, role: str) -> None:
 
 
 def _aliases(entry: state.Registered) -> list[str]:
-    return [
-        alias for alias in (entry.pooled_alias, entry.direct_alias) if alias in connections.settings
-    ]
+    aliases = (entry.pooled_alias, entry.direct_alias, entry.replica_alias)
+    return [alias for alias in aliases if alias in connections.settings]
 
 
 def _project(entry: state.Registered) -> str:

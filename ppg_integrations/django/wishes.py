@@ -1,8 +1,8 @@
-"""The arguments of ``databases()`` that say how connections behave, not where they go."""
+"""The arguments of ``databases()`` that do not say where connections go: names and behaviour."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ppg_integrations.errors import ConfigurationError
@@ -18,6 +18,8 @@ _DJANGOS: Final = ("django.db.backends.", "django.contrib.gis.db.backends.")
 _POSTGRES: Final = ("django.db.backends.postgresql", "django.contrib.gis.db.backends.postgis")
 
 Options = Mapping[str, Any]
+#: The pooled alias, the direct one, and that of a replica.
+Aliases = tuple[str, str, str]
 
 
 class Wishes:
@@ -73,6 +75,25 @@ class Wishes:
         if serverless is None:
             serverless = platform(environ) is not None
         return 0 if serverless else MAX_AGE
+
+
+def checked_aliases(aliases: Sequence[str]) -> Aliases:
+    """The three names, that of the replica filled in.
+
+    Raises:
+        ConfigurationError: they are not two or three different ones.
+    """
+    # A plain string is a sequence too: of its letters.
+    different = not isinstance(aliases, str) and len({*aliases}) == len(aliases)
+    if not different or len(aliases) not in (2, 3) or not all(aliases):
+        raise ConfigurationError(
+            f"aliases={aliases!r}: two different names are needed, the pooled one first, or three "
+            "with that of a read replica",
+            hint='Such as aliases=("default", "direct").',
+        )
+    pooled, direct, *more = aliases
+    usual = "replica" if pooled == "default" and direct != "replica" else f"{pooled}_replica"
+    return pooled, direct, more[0] if more else usual
 
 
 def _engine(engine: object) -> str | None:

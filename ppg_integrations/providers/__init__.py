@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ..errors import ConfigurationError, ProviderError
+from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .base import Provider
+    from .settings import Settings
 
 
 class _Row(NamedTuple):
-    target: str  # "module:Class", relative to this package; empty where none is written yet
-    tokens: tuple[str, ...]  # variables whose presence says that this provider is meant
+    target: str  # "module:Class", relative to this package
+    tokens: tuple[str, ...]  # variables of its API token; one that is set means this provider
 
 
 _PROVIDERS: Final = {
-    "prisma": _Row("", ("PRISMA_SERVICE_TOKEN", "PRISMA_API_TOKEN")),
-    "neon": _Row("", ("NEON_API_KEY",)),
-    "casedev": _Row("", ("CASEDEV_API_KEY",)),
+    "prisma": _Row(".prisma:PrismaProvider", ("PRISMA_SERVICE_TOKEN", "PRISMA_API_TOKEN")),
+    "neon": _Row(".neon:NeonProvider", ("NEON_API_KEY",)),
+    "casedev": _Row(".casedev:CasedevProvider", ("CASEDEV_API_KEY",)),
     "local": _Row(".local.provider:LocalProvider", ()),
 }
 
@@ -41,50 +42,81 @@ def check(name: str | None) -> None:
         )
 
 
-def load(name: str) -> Provider:
+def tokens(name: str) -> tuple[str, ...]:
+    """The variables that may hold the API token of the provider called `name`; the first wins."""
+    return _PROVIDERS[name].tokens
+
+
+def load(name: str, settings: Settings | None = None) -> Provider:
     """The provider called `name`; its module is imported only now.
+
+    Args:
+        settings: the variables it may read; none by default.
 
     Raises:
         ConfigurationError: there is none of that name.
-        ProviderError: this version cannot ask it for anything.
     """
     check(name)
-    row = _PROVIDERS[name]
-    if not row.target:
-        error = ProviderError(
-            f"this version reads the URLs of {name} from the environment and cannot generate them",
-            hint="Copy the pooled URL into DATABASE_URL and the direct one into DIRECT_URL, "
-            "or use --provider local.",
-        )
-        error.provider = name
-        raise error
     from importlib import import_module
 
-    module, _, attribute = row.target.partition(":")
-    provider: Provider = getattr(import_module(module, __name__), attribute)()
+    module, _, attribute = _PROVIDERS[name].target.partition(":")
+    provider: Provider = getattr(import_module(module, __name__), attribute)(settings)
     return provider
 
 
 def detect(environ: Mapping[str, str]) -> str | None:
-    """The provider that `environ` means: ``PPG_PROVIDER``, else the one whose token is set.
+    """As :func:`detect_in`, where there is nothing but the environment."""
+    from .settings import Settings
+
+    return detect_in(Settings(environ))
+
+
+def detect_in(settings: Settings) -> str | None:
+    """The provider that is meant: ``PPG_PROVIDER``, else the one whose token is set.
 
     Returns:
-        Its name, or None where nothing tells, or where several tokens are set.
+        Its name, or None where nothing tells, or where the tokens of several are set.
 
     Raises:
         ConfigurationError: ``PPG_PROVIDER`` names none.
     """
-    named = environ.get("PPG_PROVIDER", "").strip().lower()
-    if named:
-        if named not in _PROVIDERS:
+    named = settings.find("PPG_PROVIDER")
+    if named is not None:
+        name = named.value.lower()
+        if name not in _PROVIDERS:
             raise ConfigurationError(
-                f"PPG_PROVIDER is {named!r}, and no provider is called that",
+                f"{named.source} is {named.value!r:.60}, and no provider is called that",
                 hint=f"The providers are {', '.join(NAMES)}.",
             )
-        return named
-    found = [
-        name
-        for name, row in _PROVIDERS.items()
-        if any(environ.get(token, "").strip() for token in row.tokens)
-    ]
-    return found[0] if len(found) == 1 else None
+        return name
+    found = tokens_in(settings)
+    return next(iter(found)) if len(found) == 1 else None
+
+
+def require(settings: Settings) -> str:
+    """The provider that :func:`detect_in` finds.
+
+    Raises:
+        ConfigurationError: none is meant, or it cannot be told which.
+    """
+    name = detect_in(settings)
+    if name is not None:
+        return name
+    found = tokens_in(settings)
+    if found:
+        one, *_ = found
+        raise ConfigurationError(
+            f"several providers could be meant: {' and '.join(found.values())} are set",
+            hint=f"Say which: --provider {one}, or PPG_PROVIDER={one}.",
+        )
+    raise ConfigurationError(
+        "no provider: neither --provider nor PPG_PROVIDER names one, and no provider's token is "
+        "set",
+        hint="For the embedded PostgreSQL, which needs no account: --provider local.",
+    )
+
+
+def tokens_in(settings: Settings) -> Mapping[str, str]:
+    """The providers whose tokens are set, and where each token is (``NAME in the environment``)."""
+    found = {name: settings.find(*row.tokens) for name, row in _PROVIDERS.items() if row.tokens}
+    return {name: token.source for name, token in found.items() if token is not None}

@@ -5,14 +5,21 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Final
 
-from .. import names
-from ..errors import ConfigurationError
+from .. import in_use, names
+from ..errors import ConfigurationError, MissingURLError, UsageError
 from ..pair import ConnectionPair
-from ..providers.base import Progress, silent
+from ..providers.base import GenerateRequest, Progress, Provider, Target, silent
+from ..providers.settings import Settings
 from ..resolve import DEFAULT_ENV_FILE, resolve
+
+#: Whose temporary databases there are.
+TEMPORARY: Final = "prisma"
+#: The options that say what is asked of a provider.
+_REQUEST: Final = ("name", "project", "database", "branch", "role", "region")
 
 
 @dataclass(frozen=True)
@@ -23,9 +30,13 @@ class Context:
         env_file: path of the ``.env`` file, read and written.
         provider, project, database, branch, role, name, region: the options of the same names.
         create_missing: make what does not exist yet (``--create``).
+        replica: write the URL of a read replica too.
+        temporary: a temporary database, for which no account is needed.
+        program: how the user calls us, for the next command to type.
         environ: the process environment.
         known_pair: the pair that a framework's settings have resolved already.
         progress: told what is being done, before each step that may take a while.
+        report: told what the user should know whatever becomes of the verb, a line each.
     """
 
     env_file: Path = Path(DEFAULT_ENV_FILE)
@@ -37,46 +48,190 @@ class Context:
     name: str | None = None
     region: str | None = None
     create_missing: bool = False
+    replica: bool = False
+    temporary: bool = False
+    program: str = "ppg-connect"
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     known_pair: ConnectionPair | None = None
     progress: Progress = field(default=silent, repr=False)
+    report: Progress = field(default=silent, repr=False)
 
     @property
     def project_folder(self) -> Path:
         """The folder of the ``.env`` file; ``.ppg`` lies in it."""
         return self.env_file.absolute().parent
 
+    @property
+    def settings(self) -> Settings:
+        """The environment over the ``.env`` file, as that is now.
+
+        Raises:
+            EnvFileError: the file cannot be read.
+        """
+        from .. import envfile
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # resolving the pair names them
+            found = envfile.read(self.env_file)
+        return Settings(self.environ, found, str(self.env_file))
+
+    @property
+    def options(self) -> Mapping[str, str]:
+        """What the user asked for by options, without what was left open."""
+        given = {name: value for name in _REQUEST if (value := getattr(self, name))}
+        flags = {name: "yes" for name in ("replica", "temporary") if getattr(self, name)}
+        return {**given, **flags}
+
+    def wanted(self, provider: Provider) -> Mapping[str, str]:
+        """The same, with the target that the variables say.
+
+        Raises:
+            ConfigurationError: as :meth:`target`.
+        """
+        target = asdict(self.target(provider))
+        return {**self.options, **{part: value for part, value in target.items() if value}}
+
     def pair(self) -> ConnectionPair:
-        """The pair in use; what is wrong with it stands in its ``warnings``.
+        """The pair in use, or the one that the options name, where its provider shows secrets.
+
+        What is wrong with it stands in its ``warnings``.
 
         Raises:
             ConfigurationError: there is none, or it cannot be used.
+            ProviderError: it would be the API's, and that does not give it.
         """
         from .. import providers
 
-        providers.check(self.provider or providers.detect(self.environ))
-        if self.known_pair is not None:
-            return self.known_pair
+        settings = self.settings
+        name = self.provider or providers.detect_in(settings)
+        providers.check(name)
         with warnings.catch_warnings():
             # The front end prints pair.warnings itself.
             warnings.simplefilter("ignore")
+            named = {part: value for part in names.TARGET if (value := getattr(self, part))}
+            if name and named and "read" in providers.load(name, settings).capabilities:
+                from ..remote import resolve_remote
+
+                return resolve_remote(settings, name, named, progress=self.progress)
+            if self.known_pair is not None:
+                return self.known_pair
             return resolve(env_file=self.env_file, environ=self.environ, provider=self.provider)
 
+    def pair_that_is_set(self) -> ConnectionPair | None:
+        """The pair in use, if its URLs are set somewhere; no API is asked.
+
+        Raises:
+            ConfigurationError: it cannot be used.
+        """
+        return self.known_pair or self._resolved({**self.environ, names.RESOLVE: "never"})
+
+    def pair_in_file(self) -> ConnectionPair | None:
+        """The pair that the ``.env`` file holds, which is what ``create`` writes; None if none.
+
+        Raises:
+            ConfigurationError: it cannot be used.
+        """
+        return self._resolved({names.RESOLVE: "never"})
+
+    def pair_in_environment(self) -> ConnectionPair | None:
+        """The pair that the environment holds, which wins over the file; None if it holds none."""
+        try:
+            return self._resolved({**self.environ, names.RESOLVE: "never"}, file=False)
+        except ConfigurationError:  # what is wrong with it is said where it is used
+            return None
+
+    def _resolved(self, environ: Mapping[str, str], *, file: bool = True) -> ConnectionPair | None:
+        named = self.settings.get(names.PROVIDER)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                return resolve(
+                    env_file=file and self.env_file, environ=environ, provider=named or None
+                )
+            except MissingURLError:
+                return None
+
+    def in_use(self, pair: ConnectionPair | None) -> str:
+        """The id of the connection that `pair` is; empty where that is not known."""
+        return in_use.connection_in_use(self.settings.get(names.CONNECTION), pair)
+
     def provider_name(self) -> str:
-        """The provider that is to generate: the option, ``PPG_PROVIDER``, or the token's.
+        """The provider to ask: the option, ``PPG_PROVIDER``, or the token's.
 
         Raises:
             ConfigurationError: nothing names one.
         """
-        from .. import envfile, providers
+        from .. import providers
 
-        found = self.provider or providers.detect(self.environ)
-        if not found:
-            found = envfile.read(self.env_file).get(names.PROVIDER, "")
-        if not found:
-            raise ConfigurationError(
-                f"no provider: neither --provider nor {names.PROVIDER} names one, and no "
-                "provider's token is set",
-                hint="For the embedded PostgreSQL, which needs no account: --provider local.",
+        if self.temporary and not self.provider:
+            return TEMPORARY
+        return self.provider or providers.require(self.settings)
+
+    def load(self, name: str, *, temporary: bool | None = None) -> Provider:
+        """The provider called `name`, with the settings of this call.
+
+        Args:
+            temporary: the one of temporary databases; as the option says by default.
+
+        Raises:
+            ConfigurationError: there is none of that name.
+            UsageError: it has no temporary databases.
+        """
+        from .. import providers
+
+        if not (self.temporary if temporary is None else temporary):
+            return providers.load(name, self.settings)
+        if name != TEMPORARY:
+            raise UsageError(
+                f"--temporary is for the temporary databases of {TEMPORARY}, not for {name}"
             )
-        return found
+        from ..providers.prisma_temporary import TemporaryProvider
+
+        return TemporaryProvider(self.settings)
+
+    def target(self, provider: Provider, options: Mapping[str, str] | None = None) -> Target:
+        """Which database is meant, for this provider.
+
+        Args:
+            options: those of an earlier run; this one's by default.
+
+        Raises:
+            ConfigurationError: one of its parts cannot be a name.
+        """
+        from ..providers.target import target
+
+        given = self.options if options is None else options
+        return target(provider, self._settings_for(provider), given)
+
+    def _settings_for(self, provider: Provider) -> Settings:
+        """The settings, without what the file says of another provider's database."""
+        settings = self.settings
+        try:
+            pair = self.pair_in_file()
+        except ConfigurationError:  # what is wrong with it is said where it is used
+            pair = None
+        if pair is None or pair.provider in (None, provider.name):
+            return settings
+        return settings.without(*names.TARGET.values())
+
+    def request(self, provider: Provider) -> GenerateRequest:
+        """What is asked of this provider.
+
+        Raises:
+            ConfigurationError: as :meth:`target`.
+        """
+        from ..providers.labels import label
+        from ..providers.target import checked
+
+        name = checked(self.name or "", "--name")
+        if "servers" not in provider.capabilities:
+            # A role on our own servers has a random part anyway.
+            name = label(name or self.project_folder.name)
+        return GenerateRequest(
+            name=name,
+            target=self.target(provider),
+            region=checked(self.region or "", "--region"),
+            create=self.create_missing,
+            replica=self.replica,
+            project_folder=self.project_folder,
+        )

@@ -1,8 +1,11 @@
-"""``doctor``: the pair in use, asked on the live servers."""
+"""``doctor``: the pair in use, asked on the live servers, and the provider's word on its limits."""
 
 from __future__ import annotations
 
-from .. import doctor
+from .. import doctor, providers
+from ..errors import ConfigurationError, ProviderError
+from ..pair import ConnectionPair
+from ..problems import Problem, problem
 from .context import Context
 
 
@@ -15,4 +18,20 @@ def diagnose(context: Context) -> doctor.Diagnosis:
     """
     pair = context.pair()
     context.progress("asking both endpoints")
-    return doctor.diagnose(pair)
+    return doctor.diagnose(pair).with_problems(_usage(context, pair))
+
+
+def _usage(context: Context, pair: ConnectionPair) -> tuple[Problem, ...]:
+    """What the provider's API tells of limits; that it does not is no fault of the pair."""
+    try:
+        settings = context.settings
+        name = context.provider or pair.provider or providers.detect_in(settings)
+        if name not in providers.NAMES or not settings.find(*providers.tokens(name)):
+            return ()
+        provider = context.load(name)
+        if "usage" not in provider.capabilities:
+            return ()
+        context.progress(f"asking {provider.title} for limits and use")
+        return provider.usage(context.target(provider), in_use=context.in_use(pair))
+    except (ProviderError, ConfigurationError) as error:
+        return (problem("usage-unknown", text=error.message, hint=error.hint),)

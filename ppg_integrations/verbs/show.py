@@ -20,7 +20,7 @@ def show(context: Context) -> ConnectionPair:
 
 def pair_json(pair: ConnectionPair, *, reveal: bool = False) -> dict[str, Any]:
     """The pair as in the JSON contract: ``url`` is redacted unless it is to be revealed."""
-    return {
+    document = {
         "provider": pair.provider,
         "pooled": _endpoint(pair.pooled, pair.pooled_source, reveal=reveal),
         "direct": None
@@ -29,6 +29,9 @@ def pair_json(pair: ConnectionPair, *, reveal: bool = False) -> dict[str, Any]:
         "env_file": pair.env_file,
         "warnings": list(pair.warnings),
     }
+    if pair.replica is not None:
+        document["replica"] = _endpoint(pair.replica, pair.replica_source, reveal=reveal)
+    return document
 
 
 def _endpoint(url: PostgresURL, source: Source | None, *, reveal: bool) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,12 @@ import pytest
 from ppg_integrations import ConfigurationError, ConnectError, EnvFileError, PostgresURL, drivers
 from ppg_integrations import envfile
 from ppg_integrations.cli import main
-from ppg_integrations.journal import Entry, Journal
-from ppg_integrations.providers.base import Generated, GenerateRequest
+from ppg_integrations.entry import Entry
+from ppg_integrations.journal import Journal
+from ppg_integrations.providers.base import Generated, GenerateRequest, Intend, Progress
 from ppg_integrations.providers.local import provider as local_provider
 from ppg_integrations.providers.local.servers import LocalServers
-from ppg_integrations.verbs import create as module
+from ppg_integrations.verbs import handover as module
 from ppg_integrations.verbs.context import Context
 from ppg_integrations.verbs.create import create
 
@@ -34,7 +36,7 @@ def project(tmp_path: Path, servers: LocalServers, monkeypatch: pytest.MonkeyPat
     return folder
 
 
-def run(project: Path, **options: object) -> module.Created:
+def run(project: Path, **options: object) -> module.Stored:
     context = Context(env_file=project / ".env", provider="local", database="shop", environ={})
     return create(context, **options)  # type: ignore[arg-type]
 
@@ -47,7 +49,7 @@ def asks(url: PostgresURL) -> str:
 def test_the_pair_is_generated_proved_and_written(project: Path) -> None:
     created = run(project)
     written = envfile.read(project / ".env")
-    assert set(written) == {"DATABASE_URL", "DIRECT_URL", "PPG_PROVIDER"}
+    assert set(written) == {"DATABASE_URL", "DIRECT_URL", "PPG_CONNECTION", "PPG_PROVIDER"}
     assert written["PPG_PROVIDER"] == "local"
     assert stat.S_IMODE((project / ".env").stat().st_mode) == 0o600
     pooled, direct = (PostgresURL.parse(written[n]) for n in ("DATABASE_URL", "DIRECT_URL"))
@@ -56,7 +58,9 @@ def test_the_pair_is_generated_proved_and_written(project: Path) -> None:
     assert created.diagnosis.direct is not None
     assert created.diagnosis.direct.kind == "direct"
     assert created.connection_id == direct.user
-    assert Journal(project).pending() is None
+    assert created.origin == "generated"
+    assert Journal(project / ".env").entries() == ()
+    assert not (project / ".ppg" / "pending.json").exists()
 
 
 def test_a_second_run_writes_another_connection_and_keeps_the_rest_of_the_file(
@@ -77,7 +81,7 @@ def test_a_second_run_writes_another_connection_and_keeps_the_rest_of_the_file(
         two.execute("DROP TABLE made_by_first")
 
 
-@pytest.mark.parametrize("step", ["record", "prove", "write", "clear"])
+@pytest.mark.parametrize("step", ["prove", "write", "clear"])
 def test_an_interrupted_run_is_finished_by_the_next(
     project: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -86,13 +90,14 @@ def test_an_interrupted_run_is_finished_by_the_next(
     generated: list[Generated] = []
     generate = local_provider.LocalProvider.generate
 
-    def spy(self: object, request: GenerateRequest, progress: object) -> Generated:
-        generated.append(generate(self, request, progress))  # type: ignore[arg-type]
+    def spy(
+        self: object, request: GenerateRequest, intend: Intend, progress: Progress
+    ) -> Generated:
+        generated.append(generate(self, request, intend, progress))  # type: ignore[arg-type]
         return generated[-1]
 
     monkeypatch.setattr(local_provider.LocalProvider, "generate", spy)
     target, name = {
-        "record": (Journal, "record"),
         "prove": (module, "_prove"),
         "write": (envfile, "update"),
         "clear": (Journal, "clear"),
@@ -105,31 +110,31 @@ def test_an_interrupted_run_is_finished_by_the_next(
         patch.setattr(target, name, crash)
         with pytest.raises(KeyboardInterrupt):
             run(project)
-    if step in ("record", "prove", "write"):
+    if step != "clear":
         assert (project / ".env").read_text() == before
     created = run(project)
-    # A crash before the record is the one that cannot be mended: the provider showed it to nobody.
-    assert created.resumed is (step != "record")
-    assert len(generated) == (2 if step == "record" else 1)
+    assert created.origin == "resumed"
+    assert len(generated) == 1
     assert created.connection_id == generated[-1].id
     assert envfile.read(project / ".env")["DIRECT_URL"] == generated[-1].direct.reveal()
-    assert Journal(project).pending() is None
+    assert Journal(project / ".env").entries() == ()
 
 
 def test_a_pending_connection_that_is_gone_is_let_go(
     project: Path, servers: LocalServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_prove", lambda _pair: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(module, "_prove", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             run(project)
-    entry = Journal(project).pending()
-    assert entry is not None
+    (entry,) = Journal(project / ".env").entries()
+    assert entry.generated is not None
+    gone = entry.generated.id
     with servers.connect() as admin:
-        admin.execute(f'DROP ROLE "{entry.id}"')
+        admin.execute(f'DROP ROLE "{gone}"')
     created = run(project)
-    assert not created.resumed
-    assert created.connection_id != entry.id
+    assert created.origin == "generated"
+    assert created.connection_id != gone
 
 
 def test_a_connection_that_does_not_work_is_kept_and_not_written(
@@ -137,8 +142,10 @@ def test_a_connection_that_does_not_work_is_kept_and_not_written(
 ) -> None:
     generate = local_provider.LocalProvider.generate
 
-    def broken(self: object, request: GenerateRequest, progress: object) -> Generated:
-        made = generate(self, request, progress)  # type: ignore[arg-type]
+    def broken(
+        self: object, request: GenerateRequest, intend: Intend, progress: Progress
+    ) -> Generated:
+        made = generate(self, request, intend, progress)  # type: ignore[arg-type]
         return Generated(made.id, made.name, made.pooled.replace(port=1), made.direct)
 
     monkeypatch.setattr(local_provider.LocalProvider, "generate", broken)
@@ -146,25 +153,22 @@ def test_a_connection_that_does_not_work_is_kept_and_not_written(
         run(project)
     assert "create again" in caught.value.hint
     assert not (project / ".env").exists()
-    entry = Journal(project).pending()
-    assert entry is not None
-    assert entry.direct.password is not None
-    assert entry.direct.password.reveal() not in str(caught.value)
+    (entry,) = Journal(project / ".env").entries()
+    assert entry.generated is not None
+    assert entry.generated.direct.password is not None
+    assert entry.generated.direct.password.reveal() not in str(caught.value)
+    assert f"revoke {entry.generated.id}" in caught.value.hint
 
 
 def pending(project: Path, generated: Generated, **changes: object) -> Entry:
     """What a run that was killed before it wrote the file leaves."""
     values: dict[str, object] = {
         "provider": "local",
-        "id": generated.id,
-        "name": generated.name,
-        "pooled": generated.pooled,
-        "direct": generated.direct,
-        "env_file": str(project / ".env"),
         "request": {"database": "shop"},
+        "generated": generated,
     }
     entry = Entry(**(values | changes))  # type: ignore[arg-type]
-    Journal(project).record(entry)
+    Journal(project / ".env").record(entry)
     return entry
 
 
@@ -172,26 +176,26 @@ def test_a_pending_connection_is_found_where_its_servers_moved_to(
     project: Path, generated: Generated
 ) -> None:
     pooled, direct = generated.pooled.replace(port=1), generated.direct.replace(port=2)
-    pending(project, generated, pooled=pooled, direct=direct)
+    pending(project, replace(generated, pooled=pooled, direct=direct))
     created = run(project)
-    assert created.resumed
+    assert created.origin == "resumed"
     assert created.pair.pooled == generated.pooled
     assert created.pair.direct == generated.direct
-    assert Journal(project).pending() is None
+    assert Journal(project / ".env").entries() == ()
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"env_file": "/elsewhere/.env"}, {"request": {"database": "other"}}, {"provider": "neon"}],
+    [{"request": {"database": "other"}}, {"provider": "neon"}],
 )
 def test_a_pending_connection_of_another_request_stays_pending(
     project: Path, generated: Generated, changes: dict[str, object]
 ) -> None:
     entry = pending(project, generated, **changes)
     created = run(project)
-    assert not created.resumed
-    assert created.connection_id != entry.id
-    assert Journal(project).pending() == entry
+    assert created.origin == "generated"
+    assert created.connection_id != generated.id
+    assert Journal(project / ".env").entries() == (entry,)
 
 
 def test_a_bare_run_takes_up_what_a_run_with_options_left(
@@ -199,7 +203,7 @@ def test_a_bare_run_takes_up_what_a_run_with_options_left(
 ) -> None:
     pending(project, generated)
     created = create(Context(env_file=project / ".env", provider="local", environ={}))
-    assert created.resumed
+    assert created.origin == "resumed"
 
 
 def test_the_host_of_a_url_counts_more_than_the_providers_name_in_the_file(project: Path) -> None:
@@ -263,7 +267,7 @@ def test_no_provider_says_how_to_name_one(
     assert main(["create", "--provider", "nonesuch"]) == 1
     assert "prisma, neon, casedev, local" in capsys.readouterr().err
     assert main(["create", "--provider", "neon"]) == 1
-    assert "DATABASE_URL" in capsys.readouterr().err
+    assert "NEON_API_KEY" in capsys.readouterr().err
     assert not (project / ".env").exists()
     assert not (project / ".ppg").exists()
 
@@ -290,7 +294,7 @@ def test_a_variable_that_wins_over_the_file_is_pointed_out(
     printed = capsys.readouterr()
     assert "DATABASE_URL is also set in the environment" in printed.err
     assert main(["create", "--provider", "local", "--database", "shop", "--json"]) == 0
-    (warning,) = json.loads(capsys.readouterr().out)["warnings"]
+    warning, _ = json.loads(capsys.readouterr().out)["warnings"]
     assert "DATABASE_URL is also set in the environment" in warning
     assert "n30n-Pa55" not in printed.out + printed.err
 
@@ -302,7 +306,7 @@ def test_the_human_output_is_short_and_redacted(
     out = capsys.readouterr().out
     assert len(out.splitlines()) <= 10
     assert "transaction-pooler" in out
-    assert "web (local)" in out
+    assert " (web) of local" in out
     assert str(project / ".env") in out
     url = PostgresURL.parse(envfile.read(project / ".env")["DIRECT_URL"])
     assert url.password is not None

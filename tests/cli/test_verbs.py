@@ -285,7 +285,9 @@ def test_run_errors(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 # -- the command line -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["show", "--nonsense"], ["local"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["nonsense"], ["show", "--nonsense"], ["local"], ["revoke"]]
+)
 def test_wrong_usage_is_2(arguments: list[str]) -> None:
     done = ppg(*arguments)
     assert done.returncode == 2
@@ -338,7 +340,7 @@ def test_help_and_version_are_short() -> None:
     assert ppg("--version").stdout == f"ppg-connect {__version__}\n"
     shown = ppg("--help").stdout
     assert len(shown.splitlines()) < 25
-    for verb in ("create", "show", "doctor", "run", "local"):
+    for verb in ("create", "show", "list", "rotate", "revoke", "doctor", "run", "local"):
         assert verb in shown
 
 

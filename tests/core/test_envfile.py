@@ -579,7 +579,7 @@ def test_somebody_elses_home_is_left_alone(path, tmp_path, own_home, monkeypatch
     spare = tmp_path / "tmp"
     spare.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(spare))
-    monkeypatch.setattr(lock, "_owner_of_first_existing", lambda folder: os.geteuid() + 1)
+    monkeypatch.setattr(lock, "owner_of_first_existing", lambda folder: os.geteuid() + 1)
     with lock.holding(path):
         assert len(list(spare.iterdir())) == 1
     assert not (own_home / ".cache").exists()

@@ -1,7 +1,8 @@
-"""journal.py: what was generated is never lost, and never shown."""
+"""journal.py: what is under way at a provider is never lost, and never shown."""
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -11,134 +12,187 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ppg_integrations.errors import EnvFileError, PPGWarning
-from ppg_integrations.journal import Entry, Journal
-from ppg_integrations.urls import PostgresURL
+from ppg_integrations import PostgresURL, atomicfile, lock, statefolder
+from ppg_integrations.entry import Entry, from_json
+from ppg_integrations.errors import EnvFileError
+from ppg_integrations.journal import DamagedJournalError, Journal, Last
+from ppg_integrations.providers.base import Generated, Intent
 
 PASSWORD = "hunter2-correct-horse"
-
-
-@pytest.fixture(autouse=True)
-def own_home(tmp_path_factory, monkeypatch):
-    home = tmp_path_factory.mktemp("home")
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
+DIRECT = PostgresURL.parse(
+    f"postgresql://u:{PASSWORD}@ep-x.eu-central-1.aws.neon.tech/db?sslmode=require"
+)
+POOLED = DIRECT.replace(host="ep-x-pooler.eu-central-1.aws.neon.tech")
+INTENT = Intent("neon", "create", "role", "shop-laptop-12345678", {"project": "p-1"})
+GENERATED = Generated(
+    "c1",
+    "laptop",
+    POOLED,
+    DIRECT,
+    notes=("a note",),
+    replica=POOLED.replace(host="ep-r-pooler.eu-central-1.aws.neon.tech"),
+    remember={"PPG_PROJECT": "p-1"},
+    details={"claim_url": "https://claim.example/"},
+)
 
 
 @pytest.fixture
-def journal(tmp_path):
-    return Journal(tmp_path)
+def env_file(tmp_path: Path) -> Path:
+    (tmp_path / "app").mkdir()
+    return tmp_path / "app" / ".env"
 
 
-def entry(id="c1", provider="neon"):
-    url = PostgresURL.parse(
-        f"postgresql://u:{PASSWORD}@ep-x.eu-central-1.aws.neon.tech/db?sslmode=require"
-    )
-    pooled = url.replace(host="ep-x-pooler.eu-central-1.aws.neon.tech")
-    return Entry(
-        provider=provider, id=id, name="laptop", pooled=pooled, direct=url, env_file="/app/.env"
-    )
+@pytest.fixture
+def journal(env_file: Path) -> Journal:
+    return Journal(env_file)
 
 
-def mode(path):
+def asked(**changes: Any) -> Entry:
+    return replace(Entry("neon", request={"project": "p-1"}, intent=INTENT), **changes)
+
+
+def answered(**changes: Any) -> Entry:
+    return replace(asked(intent=None, generated=GENERATED), **changes)
+
+
+def mode(path: str | os.PathLike[str]) -> int:
     return stat.S_IMODE(os.stat(path).st_mode)
 
 
-def test_nothing_is_pending_and_nothing_is_made(journal, tmp_path):
-    assert journal.pending() is None
-    journal.clear("c1")
-    assert os.listdir(tmp_path) == []
+def test_nothing_is_under_way_and_nothing_is_made(journal: Journal, env_file: Path) -> None:
+    assert journal.entries() == ()
+    assert journal.last() is None
+    assert journal.damaged() == ()
+    journal.clear("k")
+    assert os.listdir(env_file.parent) == []
+    assert os.listdir(os.environ["HOME"]) == []
 
 
-def test_an_entry_comes_back_whole_until_it_is_cleared(journal, tmp_path):
-    journal.record(entry())
-    found = Journal(tmp_path).pending()
-    assert found == entry().__class__(**{**vars(entry()), "created_at": found.created_at})
-    assert found.pooled.reveal() == entry().pooled.reveal()
-    assert found.direct.reveal() == entry().direct.reveal()
-    journal.clear("other")
-    assert journal.pending() == found
-    journal.clear("c1")
-    assert journal.pending() is None
-    assert os.listdir(tmp_path / ".ppg") == [".gitignore"]
+def test_it_lies_in_the_users_state_folder_and_is_private(journal: Journal, env_file: Path) -> None:
+    journal.prepare()
+    journal.record(answered())
+    assert Path(journal.path).parent == Path(os.environ["HOME"], ".local/state/ppg-integrations")
+    assert mode(os.path.dirname(journal.path)) == 0o700
+    assert mode(journal.path) == 0o600
+    assert os.listdir(env_file.parent) == []
+    journal.clear(journal.entries()[0].key)
+    assert os.listdir(os.path.dirname(journal.path)) == [os.path.basename(journal.path)]
 
 
-def test_the_time_is_utc():
-    made = datetime.fromisoformat(entry().created_at)
+def test_a_folder_that_others_could_read_is_closed(journal: Journal) -> None:
+    os.makedirs(os.path.dirname(journal.path), mode=0o755)
+    journal.prepare()
+    assert mode(os.path.dirname(journal.path)) == 0o700
+
+
+def test_it_belongs_to_the_real_path(tmp_path: Path, env_file: Path) -> None:
+    (tmp_path / "link").symlink_to(env_file.parent)
+    journals = (Journal(env_file), Journal(tmp_path / "link/../link/.env"), Journal(str(env_file)))
+    assert len({each.path for each in journals}) == 1
+    assert journals[0].file == os.path.realpath(env_file)
+    assert Journal(tmp_path / ".env").path != Journal(env_file).path
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        asked(),
+        answered(),
+        answered(verb="rotate", retire="c0", grace=60.0),
+        answered(retire="c0", due="2026-11-01T10:00:00.000000+00:00"),
+        answered(generated=replace(GENERATED, replica=None, notes=(), details={})),
+    ],
+)
+def test_an_entry_comes_back_whole_until_it_is_cleared(entry: Entry, env_file: Path) -> None:
+    Journal(env_file).record(entry)
+    (found,) = Journal(env_file).entries()
+    assert found == entry
+    if found.generated is not None:
+        assert found.generated.direct.reveal() == DIRECT.reveal()
+    Journal(env_file).clear("another")
+    assert Journal(env_file).entries() == (entry,)
+    Journal(env_file).clear(entry.key)
+    assert Journal(env_file).entries() == ()
+
+
+def test_the_stage_of_an_entry() -> None:
+    assert asked().stage == "asked"
+    assert answered().stage == "answered"
+    past, future = "2026-01-01T00:00:00+00:00", "2096-01-01T00:00:00+00:00"
+    assert answered(retire="c0", due=past).stage == "stored"
+    assert answered(retire="c0", due=past).is_due()
+    assert not answered(retire="c0", due=future).is_due()
+    assert not answered(retire="c0").is_due()
+    assert asked().title == INTENT.name
+    assert answered().title == "c1 (laptop)"
+    made = datetime.fromisoformat(asked().created_at)
     assert made.utcoffset() == timedelta(0)
     assert abs(datetime.now(timezone.utc) - made) < timedelta(minutes=1)
+    assert asked().age() < timedelta(minutes=1)
 
 
-def test_files_are_private_and_ignored_by_git(journal, tmp_path):
-    journal.prepare()
-    journal.record(entry())
-    assert mode(tmp_path / ".ppg") == 0o700
-    assert mode(journal.path) == 0o600
-    subprocess.run(
-        ["git", "init", "-q"],
-        cwd=tmp_path,
-        check=True,
-        env={**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null"},
-    )
-    status = ["git", "status", "--porcelain", "--untracked-files=all"]
-    assert subprocess.run(status, cwd=tmp_path, check=True, capture_output=True).stdout == b""
+def test_an_answer_takes_the_place_of_its_request(journal: Journal) -> None:
+    first = asked()
+    journal.record(first)
+    journal.record(answered(key=first.key))
+    (found,) = journal.entries()
+    assert found.stage == "answered"
 
 
-def test_no_secret_shows(journal):
-    held = entry()
+def test_none_is_lost_and_the_oldest_comes_first(journal: Journal) -> None:
+    entries = [answered(key=key, provider=name) for key, name in ("an", "bl", "cn")]
+    for entry in entries:
+        journal.record(entry)
+    journal.clear("b")
+    assert [each.key for each in journal.entries()] == ["a", "c"]
+
+
+def test_what_was_finished_last_is_known_and_holds_no_secret(journal: Journal) -> None:
+    last = Last("create", "neon", {"project": "p-1"}, "c1:01234567")
+    journal.record(answered(key="a"))
+    journal.record(answered(key="b"))
+    journal.clear("a", last=last)
+    journal.clear("b")
+    assert journal.last() == last
+    assert PASSWORD not in Path(journal.path).read_text()
+
+
+def test_what_an_entry_answers() -> None:
+    entry = answered(request={"project": "p", "branch": "b"})
+    assert entry.answers({})
+    assert entry.answers({"project": "p"})
+    assert not entry.answers({"project": "q"})
+    assert not entry.answers({"role": "r"})
+
+
+def test_no_secret_shows(journal: Journal) -> None:
+    held = answered()
     journal.record(held)
-    for shown in (
-        repr(held),
-        str(held),
-        f"{held}",
-        repr(vars(held)),
-        repr(journal.pending()),
-        repr(journal),
-    ):
-        assert PASSWORD not in shown
+    shown = (repr(held), str(held), repr(vars(held)), repr(journal.entries()), repr(vars(journal)))
+    assert not any(PASSWORD in text for text in shown)
     assert PASSWORD.encode() not in pickle.dumps(held)
 
 
-def test_the_newest_comes_first_and_none_is_lost(journal):
-    for id, provider in [("a", "neon"), ("b", "local"), ("c", "neon")]:
-        journal.record(entry(id, provider))
-    assert journal.pending().id == "c"
-    assert journal.pending("local").id == "b"
-    assert journal.pending("prisma") is None
-    journal.clear("c")
-    assert journal.pending("neon").id == "a"
-    journal.clear("a")
-    journal.clear("b")
-    assert journal.pending() is None
-
-
-def test_the_same_connection_is_kept_once(journal):
-    journal.record(entry())
-    journal.record(replace(entry(), name="renamed"))
-    assert journal.pending().name == "renamed"
-    journal.clear("c1")
-    assert journal.pending() is None
-
-
-def test_parallel_runs_lose_nothing(tmp_path):
+def test_parallel_runs_lose_nothing(env_file: Path) -> None:
     script = (
-        "import sys; from ppg_integrations.journal import *; from ppg_integrations.urls import PostgresURL as P\n"
-        "u = P.parse('postgresql://u:p@h/d')\n"
-        "Journal(sys.argv[1]).record(Entry('neon', sys.argv[2], '', u, u, ''))"
+        "import sys; from ppg_integrations.journal import *; from ppg_integrations.entry import *\n"
+        "from ppg_integrations.providers.base import Intent\n"
+        "intent = Intent('neon', 'create', 'role', sys.argv[2])\n"
+        "Journal(sys.argv[1]).record(Entry('neon', intent=intent))"
     )
     running = [
-        subprocess.Popen([sys.executable, "-c", script, str(tmp_path), str(n)]) for n in range(6)
+        subprocess.Popen([sys.executable, "-c", script, str(env_file), str(n)]) for n in range(6)
     ]
     assert [process.wait(120) for process in running] == [0] * 6
-    journal, found = Journal(tmp_path), set()
-    while (pending := journal.pending()) is not None:
-        found.add(pending.id)
-        journal.clear(pending.id)
-    assert found == set("012345")
+    assert {each.title for each in Journal(env_file).entries()} == set("012345")
 
+
+# -- damage -----------------------------------------------------------------------------------
 
 DAMAGED = [
     b"",
@@ -147,103 +201,130 @@ DAMAGED = [
     b"null",
     b'"x"',
     b"\xff\xfe",
-    b'{"version": 2, "pending": []}',
+    b'{"version": 2, "entries": [], "last": null}',
     b'{"version": 1}',
-    b'{"version": 1, "pending": [{"provider": "neon"}]}',
-    b'{"version": 1, "pending": 3}',
+    b'{"version": 1, "entries": [{"provider": "neon"}], "last": null}',
+    b'{"version": 1, "entries": 3, "last": null}',
+    b'{"version": 1, "entries": [], "last": 3}',
 ]
 
 
-def damaged_entries():
-    whole = entry()._as_json()
-    for name, value in [("pooled", f"mysql://u:{PASSWORD}@h/d"), ("direct", 3), ("id", None)]:
-        yield json.dumps({"version": 1, "pending": [{**whole, name: value}]}).encode()
+def damaged_entries() -> list[bytes]:
+    whole = answered().as_json()
+    urls = whole["generated"]
+    changes: list[dict[str, Any]] = [
+        {"generated": {**urls, "pooled": f"mysql://u:{PASSWORD}@h/d"}},
+        {"generated": {**urls, "direct": 3}},
+        {"generated": {**urls, "direct": None}},
+        {"generated": {**urls, "notes": [3]}},
+        {"generated": None},
+        {"key": None},
+        {"request": {"project": 3}},
+        {"created_at": "yesterday"},
+        {"created_at": "2026-01-01T00:00:00"},
+        {"due": "2026-01-01T00:00:00"},
+        {"grace": "x"},
+        {"intent": {"provider": "neon"}},
+    ]
+    return [
+        json.dumps({"version": 1, "entries": [{**whole, **each}], "last": None}).encode()
+        for each in changes
+    ]
 
 
 # The ids must be the same in every process of a parallel run, and an entry holds the time.
 @pytest.mark.parametrize("data", [*DAMAGED, *damaged_entries()], ids=itertools.count())
-def test_a_damaged_journal_is_an_error_and_stays_where_it_is(journal, data):
+def test_a_damaged_journal_is_said_and_kept_aside(journal: Journal, data: bytes) -> None:
     journal.prepare()
-    with open(journal.path, "wb") as stream:
-        stream.write(data)
-    for act in (journal.pending, journal.prepare, lambda: journal.clear("c1")):
-        with pytest.raises(EnvFileError) as caught:
+    Path(journal.path).write_bytes(data)
+    for act in (journal.entries, journal.last, lambda: journal.clear("c1")):
+        with pytest.raises(DamagedJournalError) as caught:
             act()
         assert journal.path in caught.value.message
         assert f"rm {journal.path}" in caught.value.hint
         assert PASSWORD not in str(caught.value)
         assert caught.value.__cause__ is caught.value.__context__ is None
-    with open(journal.path, "rb") as stream:
-        assert stream.read() == data
-
-
-def test_a_damaged_journal_does_not_cost_the_next_credential(journal, tmp_path):
+    assert Path(journal.path).read_bytes() == data
+    # A new credential must not be lost because of it.
     journal.prepare()
-    with open(journal.path, "wb") as stream:
-        stream.write(b"precious")
-    with pytest.warns(PPGWarning, match="kept as") as caught:
-        journal.record(entry())
-    assert caught[0].filename == __file__
-    assert journal.pending().id == "c1"
-    (aside,) = (tmp_path / ".ppg").glob("pending.json.damaged-*")
-    assert aside.read_bytes() == b"precious"
+    journal.record(answered())
+    assert len(journal.entries()) == 1
+    (aside,) = journal.damaged()
+    assert Path(aside).read_bytes() == data
 
 
-@pytest.mark.parametrize("act", [Journal.prepare, lambda journal: journal.record(entry())])
-class TestFolders:
-    def test_a_symbolic_link_is_refused(self, act, journal, tmp_path):
-        (tmp_path / "elsewhere").mkdir()
-        (tmp_path / ".ppg").symlink_to(tmp_path / "elsewhere")
-        with pytest.raises(EnvFileError, match="is a symbolic link"):
-            act(journal)
-        assert os.listdir(tmp_path / "elsewhere") == []
+def test_whatever_is_written_can_be_read() -> None:
+    for entry in (asked(), answered()):
+        assert from_json(json.loads(json.dumps(entry.as_json())), "a test") == entry
 
-    def test_a_file_is_refused(self, act, journal, tmp_path):
-        (tmp_path / ".ppg").write_text("")
-        with pytest.raises(EnvFileError, match="is no folder"):
-            act(journal)
 
-    def test_a_missing_project_is_refused(self, act, tmp_path):
-        with pytest.raises(EnvFileError, match="cannot be made: No such file"):
-            act(Journal(tmp_path / "missing"))
+# -- places that cannot be written ------------------------------------------------------------
 
-    def test_somebody_elses_is_refused(self, act, journal, tmp_path, monkeypatch):
-        (tmp_path / ".ppg").mkdir()
-        monkeypatch.setattr(os, "geteuid", lambda: os.stat(tmp_path).st_uid + 1)
-        with pytest.raises(EnvFileError, match="belongs to another user"):
-            act(journal)
 
-    def test_one_that_others_may_enter_stays_so_but_not_writable(self, act, journal, tmp_path):
-        (tmp_path / ".ppg").mkdir()
-        (tmp_path / ".ppg").chmod(0o773)
-        act(journal)
-        assert mode(tmp_path / ".ppg") == 0o751
+def test_a_full_disk_names_the_variable_and_leaves_what_was_there(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.record(asked(key="a"))
 
-    def test_a_gitignore_that_is_there_stays(self, act, journal, tmp_path):
-        (tmp_path / ".ppg").mkdir()
-        (tmp_path / ".ppg" / ".gitignore").write_text("mine\n")
-        act(journal)
-        assert (tmp_path / ".ppg" / ".gitignore").read_text() == "mine\n"
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    def test_root_gives_it_to_the_projects_owner(self, act, journal, tmp_path, monkeypatch):
-        if os.geteuid() == 0:
-            os.chown(tmp_path, 12345, 12346)
-        else:
-            monkeypatch.setattr("ppg_integrations.lock._owner_of_first_existing", lambda folder: 0)
-            monkeypatch.setattr(
-                "ppg_integrations.lock._make_own",
-                lambda folder: os.makedirs(folder, exist_ok=True) is None,
-            )
-        monkeypatch.setattr(os, "geteuid", lambda: 0)
-        act(journal)
-        owner = os.stat(tmp_path)
-        for path in tmp_path.rglob("*"):
-            found = path.stat()
-            assert (found.st_uid, found.st_gid) == (owner.st_uid, owner.st_gid)
+    with monkeypatch.context() as patch:
+        patch.setattr(atomicfile.os, "write", full)
+        with pytest.raises(EnvFileError, match="No space left") as caught:
+            journal.record(asked(key="b"))
+    assert "XDG_STATE_HOME" in caught.value.hint
+    assert [each.key for each in journal.entries()] == ["a"]
+    assert os.listdir(os.path.dirname(journal.path)) == [os.path.basename(journal.path)]
 
-    def test_the_journal_itself_may_not_be_a_link(self, act, journal, tmp_path):
-        journal.prepare()
-        os.symlink(tmp_path / "x", journal.path)
+
+def test_a_state_folder_that_cannot_be_made_names_the_variable(
+    tmp_path: Path, env_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file" / "state"))
+    with pytest.raises(EnvFileError, match=r"cannot be made") as caught:
+        Journal(env_file).prepare()
+    assert "XDG_STATE_HOME" in caught.value.hint
+
+
+def test_the_journal_may_not_be_a_link(journal: Journal, tmp_path: Path) -> None:
+    journal.prepare()
+    os.symlink(tmp_path / "x", journal.path)
+    for act in (journal.prepare, lambda: journal.record(asked()), journal.entries):
         with pytest.raises(EnvFileError):
-            act(journal)
-        assert not (tmp_path / "x").exists()
+            act()
+    assert not (tmp_path / "x").exists()
+
+
+class TestStateFolder:
+    """Whose folder it is, where ``sudo`` kept the home of another."""
+
+    def test_the_variable_wins(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+        assert statefolder.path() == str(tmp_path / "state" / "ppg-integrations")
+        assert mode(statefolder.make()) == 0o700
+
+    def test_root_in_a_users_home_has_its_own(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        own = tmp_path / "root"
+        own.mkdir()
+        monkeypatch.setattr(statefolder.os, "geteuid", lambda: 0)
+        monkeypatch.setattr(statefolder, "_home_of", lambda _uid: str(own))
+        monkeypatch.setattr(
+            lock, "owner_of_first_existing", lambda path: 0 if str(own) in path else 1000
+        )
+        assert statefolder.path() == str(own / ".local/state/ppg-integrations")
+        monkeypatch.setenv("XDG_STATE_HOME", "/home/somebody/.state")
+        assert statefolder.path() == str(own / ".local/state/ppg-integrations")
+
+    def test_a_number_without_an_account_says_what_to_set(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(lock, "owner_of_first_existing", lambda _path: os.geteuid() + 1)
+        monkeypatch.setattr(lock, "make_own", lambda _path: False)
+        monkeypatch.setattr(statefolder, "_home_of", lambda _uid: "")
+        with pytest.raises(EnvFileError) as caught:
+            statefolder.make()
+        assert "XDG_STATE_HOME" in caught.value.hint

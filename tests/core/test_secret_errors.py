@@ -17,6 +17,8 @@ from ppg_integrations.errors import ConfigurationError, PPGError
 from ppg_integrations.secret import MASK, MaskedStr, Secret
 
 VALUE = "hunter2-correct-horse"
+#: what a leaf cannot be made without
+ADDED = {errors.ChoiceError: {"option": "project", "choices": (("proj_1", "shop"),)}}
 LEAVES = [
     kind
     for _, kind in inspect.getmembers(errors, inspect.isclass)
@@ -100,12 +102,14 @@ def test_a_masked_str_is_a_str_that_its_repr_hides():
 
 @pytest.mark.parametrize("kind", LEAVES)
 def test_errors_say_what_to_do_and_survive_pickling(kind):
-    error = kind("what was wrong", hint="what to type")
+    more = ADDED.get(kind, {})
+    error = kind("what was wrong", hint="what to type", **more)
     assert str(error) == "what was wrong\nwhat to type"
-    assert str(kind("what was wrong")) == "what was wrong"
+    assert str(kind("what was wrong", **more)) == "what was wrong"
     for other in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
         assert type(other) is kind
         assert (other.message, other.hint, str(other)) == (error.message, error.hint, str(error))
+        assert {name: getattr(other, name) for name in more} == more
 
 
 def test_pickling_keeps_what_a_leaf_adds():

@@ -151,10 +151,59 @@ def test_several_pairs():
     assert state.find("other") is None
 
 
-@pytest.mark.parametrize("aliases", ["ab", ("a",), ("a", "a"), ("a", ""), ("a", "b", "c")])
+@pytest.mark.parametrize(
+    "aliases",
+    ["ab", "abc", ("a",), ("a", "a"), ("a", ""), ("a", "b", "a"), ("a", "b", ""), tuple("abcd")],
+)
 def test_aliases_that_cannot_be_used(aliases):
     with pytest.raises(ImproperlyConfigured, match="two different names"):
         make(aliases=aliases)
+
+
+REPLICA = POOLED.replace("pooler.", "replica.")
+
+
+def test_a_replica_is_a_third_alias_with_pooled_parameters():
+    made = make({**BOTH, "REPLICA_URL": REPLICA}, options={"application_name": "shop"})
+    assert list(made) == ["default", "direct", "replica"]
+    entry = made["replica"]
+    assert entry.pop("TEST") == {"MIRROR": "default"}
+    assert made["default"].pop("TEST") == {}
+    assert entry == {**made["default"], "HOST": "replica.example"}
+    assert state.current().replica_alias == "replica"
+    assert state.find("replica") is None
+
+
+def test_the_replica_stays_what_it_is_with_ppg_direct():
+    made = make({**BOTH, "REPLICA_URL": REPLICA, "PPG_DIRECT": "1"})
+    assert made["default"]["HOST"] == "server.example"
+    assert made["replica"]["HOST"] == "replica.example"
+
+
+@pytest.mark.parametrize(
+    ("aliases", "name"),
+    [
+        (("default", "direct", "reads"), "reads"),
+        (("default", "replica"), "default_replica"),
+        (("stats", "stats_direct"), "stats_replica"),
+    ],
+)
+def test_the_name_of_the_replica(aliases, name):
+    made = make(aliases=aliases, pooled=POOLED, direct=DIRECT, replica=REPLICA)
+    assert list(made) == [*aliases[:2], name]
+    assert list(make(aliases=aliases)) == [*aliases[:2]]
+    # A replica in the environment is one of the database there.
+    assert len(make({"REPLICA_URL": REPLICA}, aliases=aliases, pooled=POOLED, direct=DIRECT)) == 2
+
+
+def test_startup_options_of_a_replica_are_refused():
+    with pytest.raises(ImproperlyConfigured, match="'replica' .from REPLICA_URL in the environ"):
+        make({**BOTH, "REPLICA_URL": REPLICA + "&options=-csearch_path%3Da"})
+
+
+def test_the_primary_as_its_own_replica_stops_the_import():
+    with pytest.raises(ImproperlyConfigured, match="leads to the same server"):
+        make({**BOTH, "REPLICA_URL": POOLED})
 
 
 @pytest.mark.parametrize("spelling", ["url", "argument"])

@@ -14,7 +14,9 @@ import pytest
 from ppg_integrations import PostgresURL, envfile
 from ppg_integrations.providers.base import Generated
 from ppg_integrations.providers.local.provider import servers_of
+from ppg_integrations.providers.local.servers import LocalServers
 from tests.django.project import Project
+from tests.support.doubles.prisma import PrismaDouble
 
 KEYS = ["provider", "pooled", "direct", "env_file", "warnings"]
 
@@ -219,3 +221,33 @@ def test_it_can_be_called_from_python(live: Project) -> None:
         """
     )
     assert said == "local"
+
+
+def test_the_provider_verbs_by_manage_py(tmp_path: Path, servers: LocalServers) -> None:
+    """A token and nothing else: create, list, rotate and revoke, with the commands to type."""
+    project = Project(tmp_path / "shop_project", None)
+    with PrismaDouble(servers) as double:
+        double.project("shop", "main")
+        api: dict[str, Any] = {
+            "PRISMA_API_URL": double.url,
+            "PRISMA_SERVICE_TOKEN": double.token,
+        }
+        created = project.manage("ppg_connect", **api)
+        assert "manage.py migrate" in created.stdout
+        (first,) = [each.id for each in double.workspace.connections]
+        refused = project.manage("ppg_connect", "revoke", first, status=1, **api)
+        assert refused.stderr.startswith(f"CommandError: {first} is in use")
+        assert "`manage.py ppg_connect rotate`" in refused.stderr
+        again = project.manage("ppg_connect", "create", "--json", **api)
+        assert f"manage.py ppg_connect revoke {first}" in again.stderr
+        second = json.loads(again.stdout)["connection"]["id"]
+        listed = json.loads(project.manage("ppg_connect", "list", "--json", **api).stdout)
+        assert [(each["id"], each["in_use"]) for each in listed["connections"]] == [
+            (first, False),
+            (second, True),
+        ]
+        assert project.manage("ppg_connect", "revoke", first, **api).stdout == f"revoked {first}\n"
+        project.manage("ppg_connect", "rotate", **api)
+        (third,) = [each.id for each in double.workspace.connections]
+        assert third not in (first, second)
+        project.manage("migrate", "--verbosity", "0")

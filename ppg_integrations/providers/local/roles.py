@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ...errors import LocalServerError
+from ...errors import LocalServerError, QueryError
 from .pgbouncer import AUTH_USER
 from .scram import verifier
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ...drivers import Connection
 
 _RESERVED: Final = frozenset({"postgres", "template0", "template1", "pgbouncer"})
 _LENGTH: Final = 40  # leaves room for what follows it in a role's name, of 63 bytes
+_SESSIONS_SECONDS: Final = 5.0
+_DEPENDENT: Final = "2BP01"  # dependent_objects_still_exist
 
 
 class Login(NamedTuple):
@@ -70,12 +75,18 @@ def _is_reserved(name: str) -> bool:
 
 def logins(connection: Connection) -> frozenset[str]:
     """The roles that :func:`generate` made: logins that act as the owner of a database."""
+    return frozenset(databases(connection))
+
+
+def databases(connection: Connection) -> dict[str, str]:
+    """The same roles in the order they were made, each with the database it is for."""
+    # An owner may have more databases: a test runner's are made by roles that act as it.
     rows = connection.fetch(
-        "SELECT m.rolname FROM pg_auth_members a JOIN pg_roles m ON m.oid = a.member"
+        "SELECT m.rolname, d.datname FROM pg_auth_members a JOIN pg_roles m ON m.oid = a.member"
         " JOIN pg_roles g ON g.oid = a.roleid JOIN pg_database d ON d.datdba = g.oid"
-        " WHERE m.rolcanlogin"
+        " WHERE m.rolcanlogin AND g.rolname = d.datname || '_owner' ORDER BY m.oid"
     )
-    return frozenset(row[0] for row in rows)
+    return dict(rows)
 
 
 def ensure_pooler_role(connection: Connection, password: str) -> None:
@@ -96,7 +107,9 @@ def owner_of(database: str) -> str:
     return f"{database}_owner"
 
 
-def generate(connection: Connection, database: str, name: str) -> Login:
+def generate(
+    connection: Connection, database: str, name: str, announce: Callable[[str], None] | None = None
+) -> Login:
     """A new login role for `database`, which is made with its owner at the first call.
 
     The caller keeps others from doing the same at the same time.
@@ -108,6 +121,7 @@ def generate(connection: Connection, database: str, name: str) -> Login:
     Args:
         database: an identifier that needs no quotes.
         name: becomes part of the role's name.
+        announce: called with the role's name, right before it is made.
 
     Raises:
         LocalServerError: the database is somebody else's.
@@ -128,6 +142,8 @@ def generate(connection: Connection, database: str, name: str) -> Login:
     # A group can never be told from a login by its name alone.
     role = f"{identifier(name, database)}_{secrets.token_hex(4)}"
     password = secrets.token_urlsafe(24)
+    if announce is not None:
+        announce(role)
     connection.begin()
     connection.execute(
         f'CREATE ROLE "{role}" LOGIN CREATEDB PASSWORD \'{verifier(password)}\' IN ROLE "{owner}"'
@@ -135,6 +151,47 @@ def generate(connection: Connection, database: str, name: str) -> Login:
     connection.execute(f"ALTER ROLE {_quoted(role)} SET role TO {_quoted(owner)}")
     connection.commit()
     return Login(role, password, database)
+
+
+def renew(connection: Connection, role: str) -> str:
+    """A new password for `role`, whose sessions end; returns it."""
+    password = secrets.token_urlsafe(24)
+    connection.execute(f"ALTER ROLE {_quoted(role)} PASSWORD '{verifier(password)}'")
+    _end_sessions(connection, role)
+    return password
+
+
+def drop(connection: Connection, inside: Connection, role: str, database: str) -> bool:
+    """Shuts `role` out at once, and drops it.
+
+    Args:
+        inside: a connection to `database`, whose owner gets what the role made in its own name.
+
+    Returns:
+        False where the role stays as a name that nobody can log in with: it owns something in
+        another database.
+    """
+    # First of all: neither server lets it in again, and whoever is in has to leave.
+    connection.execute(f"ALTER ROLE {_quoted(role)} NOLOGIN")
+    _end_sessions(connection, role)
+    owner = _quoted(owner_of(database))
+    inside.execute(f"REASSIGN OWNED BY {_quoted(role)} TO {owner}")
+    inside.execute(f"DROP OWNED BY {_quoted(role)}")
+    try:
+        connection.execute(f"DROP ROLE {_quoted(role)}")
+    except QueryError as error:
+        if error.sqlstate != _DEPENDENT:
+            raise
+        return False
+    return True
+
+
+def _end_sessions(connection: Connection, role: str) -> None:
+    """Ends them and waits until they have: a pooler would still hand out one that is dying."""
+    deadline = time.monotonic() + _SESSIONS_SECONDS
+    sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
+    while connection.fetch(sql, (role,)) and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def drop_database(connection: Connection, database: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -97,7 +97,12 @@ class LocalServers:
             return describe(self._store, self._store.state())
 
     def generate(
-        self, name: str = "", *, database: str = "", progress: Progress | None = None
+        self,
+        name: str = "",
+        *,
+        database: str = "",
+        progress: Progress | None = None,
+        announce: Callable[[str], None] | None = None,
     ) -> Generated:
         """A new login role with a random password, on servers that are started if need be.
 
@@ -106,19 +111,51 @@ class LocalServers:
         Args:
             name: a label, which becomes part of the role's name.
             database: made if it does not exist; named after the project's folder by default.
+            announce: called with the role's name, right before it is made.
 
         Raises:
             LocalServerError: the servers do not start, or the database cannot be one of ours.
         """
-        database, renamed = roles.database_name(database, self._project())
+        database, renamed = roles.database_name(database, self.project)
         status = self.start(progress=progress)
         with self._locked(), self.connect() as connection:
-            login = roles.generate(connection, database, name)
-        direct = self._url(status.postgres, login.role, login.password, database)
-        pooled = direct
-        if status.pooler is not None:
-            pooled = direct.replace(host=ports.LOOPBACK, port=status.pooler.port)
-        return Generated(login.role, name or login.role, pooled, direct, (*renamed, *status.notes))
+            login = roles.generate(connection, database, name, announce)
+        return self._generated(login, name, status, renamed)
+
+    def logins(self) -> dict[str, str]:
+        """The roles that :meth:`generate` made, oldest first, each with its database.
+
+        Raises:
+            LocalServerError: PostgreSQL does not run.
+        """
+        with self.connect() as connection:
+            return roles.databases(connection)
+
+    def renew(self, role: str) -> Generated:
+        """A new password for a role that :meth:`generate` made; the old one ends, and its sessions.
+
+        Raises:
+            LocalServerError: PostgreSQL does not run, or there is no such role.
+        """
+        status = self.status()
+        with self._locked(), self.connect() as connection:
+            database = _database_of(connection, role)
+            login = roles.Login(role, roles.renew(connection, role), database)
+        return self._generated(login, "", status, ())
+
+    def revoke(self, role: str) -> bool:
+        """Ends a role that :meth:`generate` made, with its sessions.
+
+        Returns:
+            False where it stays as a name without a login; see :func:`roles.drop`.
+
+        Raises:
+            LocalServerError: PostgreSQL does not run, or there is no such role.
+        """
+        with self._locked(), self.connect() as connection:
+            database = _database_of(connection, role)
+            with self.connect(database) as inside:
+                return roles.drop(connection, inside, role, database)
 
     def current(self, urls: Sequence[tuple[PostgresURL, bool]]) -> list[PostgresURL]:
         """URLs of our roles, as they have to be now that PostgreSQL runs; others as they are.
@@ -182,12 +219,23 @@ class LocalServers:
         if root.name == ".ppg" and [path.name for path in root.iterdir()] == [".gitignore"]:
             shutil.rmtree(root)
 
-    def _project(self) -> str:
+    @property
+    def project(self) -> str:
+        """Name of the project's folder."""
         inside = self.folder.parent.name == ".ppg"
         return (self.folder.parent.parent if inside else self.folder.parent).name
 
     def _server_folder(self) -> Path:
         return self._store.server_folder(self._store.state())
+
+    def _generated(
+        self, login: roles.Login, name: str, status: LocalStatus, notes: tuple[str, ...]
+    ) -> Generated:
+        direct = self._url(status.postgres, *login)
+        pooled = direct
+        if status.pooler is not None:
+            pooled = direct.replace(host=ports.LOOPBACK, port=status.pooler.port)
+        return Generated(login.role, name or login.role, pooled, direct, (*notes, *status.notes))
 
     def _url(
         self, server: ServerStatus | None, user: str, password: str, database: str
@@ -223,3 +271,12 @@ class LocalServers:
                 yield
             finally:
                 lock.release()
+
+
+def _database_of(connection: Connection, role: str) -> str:
+    database = roles.databases(connection).get(role)
+    if database is None:
+        raise LocalServerError(
+            f"the embedded PostgreSQL has no connection {role!r:.80}", hint="ppg-connect list"
+        )
+    return database

@@ -1,0 +1,207 @@
+"""One call of a verb: what each does with its options, and how its result is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ..errors import UsageError
+from ..pair import ConnectionPair
+from ..problems import Problem
+from ..verbs import pending
+from ..verbs.context import Context
+from ..verbs.handover import Stored
+from . import render
+from .screen import Screen
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a verb is called with.
+
+    Attributes:
+        options: what the parser made of the command line.
+        screen: where to print.
+        context: the settings of the verb.
+        hazards: what ``doctor`` is to say of the framework's settings, besides the URLs.
+    """
+
+    options: Mapping[str, Any]
+    screen: Screen
+    context: Context
+    hazards: Callable[[], Iterable[Problem]] = tuple
+
+    @property
+    def json(self) -> bool:
+        """Print one JSON document."""
+        return bool(self.options.get("json", False))
+
+    @property
+    def reveal(self) -> bool:
+        """Print secrets."""
+        return bool(self.options.get("reveal", False))
+
+    @property
+    def interactive(self) -> bool:
+        """Somebody can be asked."""
+        return self.screen.interactive and not self.json
+
+    def flag(self, name: str) -> bool:
+        """Whether an option without a value was given."""
+        return bool(self.options.get(name, False))
+
+    def warn(self, pair: ConnectionPair) -> None:
+        """Says what is wrong with a pair."""
+        for text in pair.warnings:
+            self.screen.warning(text)
+
+
+def _create(call: Call) -> int:
+    from ..verbs.create import create
+
+    _gitignore(call)
+    stored = create(
+        call.context, allow_tracked=call.flag("allow_tracked"), replace=call.flag("replace")
+    )
+    return _stored(call, stored)
+
+
+def _rotate(call: Call) -> int:
+    from ..verbs.rotate import rotate, warning
+
+    _gitignore(call)
+    text = warning(call.context, in_place=call.flag("in_place"))
+    if text and call.interactive:
+        if not call.screen.ask(f"{text} Go on?"):
+            raise UsageError("nothing was rotated")
+    elif text:
+        call.screen.warning(text)
+    stored = rotate(
+        call.context,
+        grace=call.options.get("grace", 0.0),
+        in_place=call.flag("in_place"),
+        allow_tracked=call.flag("allow_tracked"),
+    )
+    return _stored(call, stored)
+
+
+def _gitignore(call: Call) -> None:
+    from .. import gitguard
+
+    path = call.context.env_file
+    if call.flag("gitignore") or (
+        call.interactive
+        and not call.flag("allow_tracked")
+        and gitguard.standing(path).state == "untracked"
+        and call.screen.ask(f"git would track {path}. Add it to .gitignore?")
+    ):
+        gitguard.ignore(path)
+
+
+def _stored(call: Call, stored: Stored) -> int:
+    if call.json:
+        call.screen.json(stored.as_json(reveal=call.reveal))
+    else:
+        render.stored(call.screen, stored, call.context.program, reveal=call.reveal)
+    return 0
+
+
+def _show(call: Call) -> int:
+    from ..verbs.show import pair_json, show
+
+    pending.told(call.context)
+    pair = show(call.context)
+    call.warn(pair)
+    if call.json:
+        call.screen.json(pair_json(pair, reveal=call.reveal))
+    else:
+        render.pair(call.screen, pair, reveal=call.reveal)
+    return 0
+
+
+def _list(call: Call) -> int:
+    from ..verbs.connections import as_json, connections
+
+    pending.told(call.context)
+    listed = connections(call.context)
+    if call.json:
+        call.screen.json(as_json(listed))
+    else:
+        render.connections(call.screen, listed)
+    return 0
+
+
+def _revoke(call: Call) -> int:
+    from ..verbs.revoke import revoke
+
+    id = call.options["id"]  # noqa: A001
+    for note in revoke(call.context, id, force=call.flag("force")):
+        call.screen.note(note)
+    if call.json:
+        call.screen.json({"revoked": id})
+    else:
+        call.screen.line(f"revoked {id}")
+    return 0
+
+
+def _doctor(call: Call) -> int:
+    from ..verbs.diagnose import diagnose
+
+    pending.told(call.context)
+    diagnosis = diagnose(call.context).with_problems(call.hazards())
+    call.warn(diagnosis.pair)
+    if call.json:
+        call.screen.json(diagnosis.as_json(reveal=call.reveal))
+    else:
+        render.diagnosis(call.screen, diagnosis)
+    return 1 if diagnosis.failed else 0
+
+
+def _run(call: Call) -> int:
+    from ..verbs.run import run
+
+    if call.json:
+        raise UsageError("run prints what the program prints: it takes no --json")
+    pending.told(call.context)
+    command = list(call.options.get("command") or [])
+    return run(call.context, command[1:] if command[:1] == ["--"] else command)
+
+
+def _local(call: Call) -> int:
+    from ..verbs import local
+
+    pending.told(call.context)
+    screen, action = call.screen, call.options["action"]
+    if action == "stop":
+        stopped = local.stop(call.context)
+        if call.json:
+            screen.json({"running": False, "stopped": stopped})
+        else:
+            screen.line("stopped" if stopped else "nothing was running")
+        return 0
+    changes: tuple[str, ...] = ()
+    if action == "start":
+        status, changes = local.start(call.context)
+    else:
+        status = local.status(call.context)
+    for note in (*status.notes, *changes):
+        screen.warning(note)
+    if call.json:
+        screen.json(local.as_json(status))
+    else:
+        render.local(screen, status)
+    return 0
+
+
+#: Each gives the exit status.
+VERBS: Final[Mapping[str, Callable[[Call], int]]] = {
+    "create": _create,
+    "show": _show,
+    "list": _list,
+    "rotate": _rotate,
+    "revoke": _revoke,
+    "doctor": _doctor,
+    "run": _run,
+    "local": _local,
+}

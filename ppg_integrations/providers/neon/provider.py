@@ -1,0 +1,234 @@
+"""Neon as a provider."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
+
+from ... import hosts
+from ...errors import ConfigurationError, ProviderError
+from ...secret import Secret
+from ..api import API
+from ..apibase import api_base
+from ..base import (
+    Generated,
+    GenerateRequest,
+    Intend,
+    Intent,
+    Listed,
+    Progress,
+    Provider,
+    Rotated,
+    Settled,
+    Target,
+    silent,
+)
+from . import branches, operations, retiring, settling, uris
+from .making import Making
+from .place import Finder
+from .rules import BASE, CONSOLE, NAME, RULES, TITLE, TOKEN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ...pair import ConnectionPair
+    from ...urls import PostgresURL
+    from ..base import Capability
+    from .branches import Branch
+    from .projects import Project
+    from .uris import Login
+
+
+class NeonProvider(Provider):
+    """Neon's API v2. A connection is a role on a branch; its id is ``<branch id>/<role>``.
+
+    Its own variables, beside those of a target: ``NEON_API_KEY``; ``NEON_API_HOST``, the base of
+    its API; ``NEON_ORG_ID``, the organization, for a key that sees several; ``PPG_BRANCH_TTL``,
+    seconds until Neon deletes a branch that is made now.
+    """
+
+    name: ClassVar[str] = NAME
+    title: ClassVar[str] = TITLE
+    console: ClassVar[str] = CONSOLE
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {"read", "generate", "list", "rotate", "revoke", "branches", "replica"}
+    )
+    variables: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "project": ("NEON_PROJECT_ID",),
+        "branch": ("NEON_BRANCH_ID", "NEON_BRANCH"),
+        "database": ("NEON_DATABASE",),
+        "role": ("NEON_ROLE",),
+    }
+    api_variables: ClassVar[tuple[str, ...]] = ("NEON_API_HOST",)
+    rotation_drops_connections: ClassVar[bool] = True
+
+    def _api(self, progress: Progress) -> API:
+        base = api_base(self.settings, self.api_variables, BASE)
+        token = self.settings.token(TOKEN)
+        return API(RULES, base, token, timeout=self.settings.timeout, progress=progress)
+
+    def read(
+        self, target: Target, progress: Progress = silent, *, replica: bool = False
+    ) -> Generated:
+        with self._api(progress) as api:
+            finder = Finder(api, self.settings)
+            return _read(api, finder, target, replica=replica)
+
+    def generate(
+        self, request: GenerateRequest, intend: Intend, progress: Progress = silent
+    ) -> Generated:
+        """Reads the pair. Makes only what is named, missing, and allowed by ``request.create``."""
+        with self._api(progress) as api:
+            making = Making(api, intend, self.settings, request.region, progress)
+            finder = Finder(api, self.settings, making if request.create else None)
+            try:
+                generated = _read(api, finder, request.target, replica=request.replica)
+            except ProviderError as error:
+                if making.anything:
+                    error.nothing_done = False  # whatever went wrong after it
+                raise
+            return replace(generated, notes=(*making.notes, *generated.notes))
+
+    def settle(self, intent: Intent, progress: Progress = silent) -> Settled:
+        with self._api(progress) as api:
+            return settling.settle(api, Finder(api, self.settings), intent)
+
+    def connections(
+        self,
+        target: Target,
+        *,
+        in_use: str = "",
+        pair: ConnectionPair | None = None,
+        progress: Progress = silent,
+    ) -> tuple[Listed, ...]:
+        """The roles of a branch, and the other branches.
+
+        The branch is the target's, else that of the pair in use, else the default one. Where the
+        pair in use belongs to another one of the branches, that branch is the one in use.
+        """
+        with self._api(progress) as api:
+            finder = Finder(api, self.settings)
+            project = finder.project(target.project)
+            every = branches.listed(api, project)
+            used_branch, used_role = retiring.split(in_use)
+            if not in_use and pair is not None:
+                used_branch, used_role = _branch_of(api, project, pair)
+            if target.branch:
+                chosen = finder.branch(project, target.branch)
+            else:
+                used = next((each for each in every if each.id == used_branch), None)
+                chosen = used or branches.default_of(project, every)
+            found = [
+                Listed(
+                    f"{chosen.id}/{role}",
+                    _label(role, chosen),
+                    created_at,
+                    (chosen.id, role) == (used_branch, used_role),
+                )
+                for role, created_at in finder.roles(project, chosen)
+            ]
+            found += [
+                Listed(each.id, each.name, each.created_at, each.id == used_branch)
+                for each in every
+                if each.id != chosen.id
+            ]
+            return tuple(found)
+
+    def rotate(
+        self,
+        request: GenerateRequest,
+        intend: Intend,
+        *,
+        in_use: str = "",
+        in_place: bool = False,  # noqa: ARG002 - it has no other way
+        progress: Progress = silent,
+    ) -> Rotated:
+        """Resets the role's password, which ends the old one and the connections that use it."""
+        with self._api(progress) as api:
+            finder = Finder(api, self.settings)
+            login = finder.login(_target_in_use(request.target, in_use))
+            project, branch, role = login.project, login.branch, login.role
+            progress(f"resetting the password of {role}")
+            ids = {"project": project.id, "branch": branch.id, "database": login.database}
+            intend(Intent(NAME, "rotate", "password", role, ids))
+            path = ("projects", project.id, "branches", branch.id, "roles", role)
+            fields = api.post(*path, "reset_password").fields
+            try:
+                operations.wait(api, project, fields, f"waiting for the new password of {role}")
+                password = fields.at("role").maybe_text("password")
+                login = login._replace(password=Secret(password) if password else None)
+                pooled, direct = uris.read(api, login)
+            except ProviderError as error:
+                error.nothing_done = False  # the old password is gone
+                raise
+            note = (
+                f"Connections that {role} had open have ended. Without an outage it goes by a "
+                "second role: ppg-connect create --role NAME --create, then revoke the old one."
+            )
+            return Rotated(_generated(login, pooled, direct, notes=(*finder.notes, note)))
+
+    def revoke(self, target: Target, id: str, progress: Progress = silent) -> tuple[str, ...]:  # noqa: A002 - the provider's word for it
+        """Deletes a role (``<branch id>/<role>``, or its name) or a branch (its id or name)."""
+        with self._api(progress) as api:
+            return retiring.retire(api, Finder(api, self.settings), target, id)
+
+
+def _read(api: API, finder: Finder, target: Target, *, replica: bool) -> Generated:
+    login = finder.login(target)
+    pooled, direct = uris.read(api, login)
+    url = None
+    if replica:
+        reader = finder.replica(login.project, login.branch)
+        url = uris.read_replica(api, login._replace(compute=reader))
+    return _generated(login, pooled, direct, replica=url, notes=tuple(finder.notes))
+
+
+def _label(role: str, branch: Branch) -> str:
+    return f"{role} on {branch.name}"
+
+
+def _generated(
+    login: Login,
+    pooled: PostgresURL,
+    direct: PostgresURL,
+    *,
+    replica: PostgresURL | None = None,
+    notes: tuple[str, ...] = (),
+) -> Generated:
+    return Generated(
+        f"{login.branch.id}/{login.role}",
+        _label(login.role, login.branch),
+        pooled,
+        direct,
+        notes,
+        replica,
+        login.remember,
+    )
+
+
+def _target_in_use(target: Target, in_use: str) -> Target:
+    """The target of a rotation: the pair in use has the first word on branch and role.
+
+    Raises:
+        ConfigurationError: another role was named.
+    """
+    branch, role = retiring.split(in_use)
+    if not branch:
+        return target
+    if target.role not in ("", role):
+        raise ConfigurationError(
+            f"the pair in use is of the role {role}, and not of {target.role!r}",
+            hint=f"A pair of another role: ppg-connect create --role {target.role}",
+        )
+    return Target(target.project, target.database, branch, role)
+
+
+def _branch_of(api: API, project: Project, pair: ConnectionPair) -> tuple[str, str]:
+    """Branch and role of a pair, by its host and user; two empty texts where they do not tell."""
+    url = pair.direct or pair.pooled
+    direct = url
+    if hosts.classify(url.host, url.port).kind == "pooled":
+        direct = hosts.other_half(url) or url
+    computes = branches.computes(api, project)
+    found = {each.branch for each in computes if each.host.lower() == direct.host.lower()}
+    return (found.pop(), url.user) if len(found) == 1 else ("", "")

@@ -1,0 +1,170 @@
+"""Ends a role or a branch of Neon's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from ... import names
+from ...errors import ChoiceError, ConfigurationError, ProviderError
+from . import branches, operations
+from .rules import CONSOLE, NAME, TITLE, is_id
+
+if TYPE_CHECKING:
+    from ..api import API
+    from ..base import Target
+    from .branches import Branch
+    from .place import Finder
+    from .projects import Project
+
+_GONE: Final = 204
+_MISSING: Final = 404
+
+
+class _Role(NamedTuple):
+    branch: Branch
+    name: str
+
+
+def split(connection: str) -> tuple[str, str]:
+    """Branch and role of a connection's id ``br-.../role``; two empty texts where it is none."""
+    branch, slash, role = connection.partition("/")
+    return (branch, role) if slash and role and branch.startswith("br-") else ("", "")
+
+
+def retire(api: API, finder: Finder, target: Target, wanted: str) -> tuple[str, ...]:
+    """Deletes a role or a branch.
+
+    Args:
+        target: its project; its branch, where `wanted` is the name of a role.
+        wanted: ``<branch id>/<role>``, the id of a branch, or the name of either.
+
+    Returns:
+        What the user should know.
+    """
+    project = finder.project(target.project)
+    branch, role = split(wanted)
+    if branch:
+        found = branches.find(api, project, branch)
+        if found is None or not finder.has_role(project, found, role):
+            raise _nothing(project, wanted)
+        return _retire_role(api, finder, project, _Role(found, role))
+    if wanted.startswith("br-") and is_id(wanted):
+        every = branches.listed(api, project)
+        by_id = next((each for each in every if wanted in (each.id, each.name)), None)
+        if by_id is None:
+            raise _nothing(project, wanted)
+        _keep_in_use(finder, by_id)
+        return _retire_branch(api, project, by_id, every)
+    return _retire_by_name(api, finder, project, target, wanted)
+
+
+def _retire_by_name(
+    api: API, finder: Finder, project: Project, target: Target, wanted: str
+) -> tuple[str, ...]:
+    every = branches.listed(api, project)
+    chosen = finder.branch(project, target.branch)
+    named = next((each for each in every if each.name == wanted), None)
+    has_role = finder.has_role(project, chosen, wanted)
+    if named is not None and has_role:
+        raise ChoiceError(
+            f"{wanted!r} is a branch of the project {project.name}, and a role on its branch "
+            f"{chosen.name}",
+            option="id",
+            choices=(
+                (named.id, f"branch {named.name}"),
+                (f"{chosen.id}/{wanted}", f"{wanted} on {chosen.name}"),
+            ),
+            hint="Say which by its id.",
+            provider=NAME,
+        )
+    if has_role:
+        _keep_in_use(finder, chosen, wanted)
+        return _retire_role(api, finder, project, _Role(chosen, wanted))
+    if named is not None:
+        _keep_in_use(finder, named)
+        return _retire_branch(api, project, named, every)
+    raise _nothing(project, wanted, f", and its branch {chosen.name} no such role")
+
+
+def _nothing(project: Project, wanted: str, more: str = "") -> ProviderError:
+    what = f"role {wanted!r}" if split(wanted)[0] else f"branch {wanted!r}"
+    return ProviderError(
+        f"the project {project.name} has no {what}{more}",
+        hint="ppg-connect list shows the ids. Is it gone already?",
+        provider=NAME,
+    )
+
+
+def _keep_in_use(finder: Finder, branch: Branch, role: str = "") -> None:
+    """Refuses what holds the pair in use, where it was not called by that pair's own id.
+
+    Whoever asks to revoke that id has been asked already, and a branch takes its data along.
+
+    Raises:
+        ConfigurationError: it is in use.
+    """
+    found = finder.settings.find(names.CONNECTION)
+    if found is None:
+        return
+    connection = found.value.rpartition(":")[0]
+    if connection == f"{branch.id}/{role}" if role else split(connection)[0] == branch.id:
+        what = (
+            f"the role {role} on the branch {branch.name}" if role else f"the branch {branch.name}"
+        )
+        raise ConfigurationError(
+            f"{what} ({branch.id}) is in use: {found.source} is {connection}",
+            hint="Put another pair in its place first: ppg-connect create --branch OTHER",
+        )
+
+
+def _retire_role(api: API, finder: Finder, project: Project, role: _Role) -> tuple[str, ...]:
+    branch = role.branch
+    owned = [e.name for e in finder.databases(project, branch) if e.owner == role.name]
+    if owned:
+        raise ProviderError(
+            f"the role {role.name} owns the database {owned[0]} on the branch {branch.name}, which "
+            "cannot be without an owner",
+            hint="ppg-connect rotate gives it another password, which ends the old one. Another "
+            f"owner is set in the console: {CONSOLE}/app/projects/{project.id}",
+            provider=NAME,
+        )
+    path = ("projects", project.id, "branches", branch.id, "roles", role.name)
+    try:
+        answer = api.delete(*path)
+    except ProviderError as error:
+        if error.status != _MISSING:
+            raise
+        answer = None
+    if answer is None or answer.status == _GONE:
+        return (f"The role {role.name} on {branch.name} was gone already.",)
+    operations.wait(api, project, answer.fields, f"deleting the role {role.name}")
+    return ()
+
+
+def _retire_branch(
+    api: API, project: Project, branch: Branch, every: list[Branch]
+) -> tuple[str, ...]:
+    children = [each.name for each in every if each.parent == branch.id]
+    reason = ""
+    if branch.default:
+        reason = "is the default branch of its project"
+    elif branch.protected:
+        reason = "is protected"
+    elif children:
+        reason = f"has branches of its own: {', '.join(children)}"
+    if reason:
+        raise ProviderError(
+            f"the branch {branch.name} ({branch.id}) {reason}, and is not deleted",
+            hint=f"If you mean to, begin in the console: {CONSOLE}/app/projects/{project.id}",
+            provider=NAME,
+        )
+    answer = api.delete("projects", project.id, "branches", branch.id)
+    if answer.status == _GONE:
+        return (f"The branch {branch.name} ({branch.id}) was gone already.",)
+    operations.wait(api, project, answer.fields, f"deleting the branch {branch.name}")
+    # https://neon.com/docs/reference/api/branches/delete-project-branch (a preview, not for all)
+    note = (
+        f"The branch {branch.name} ({branch.id}) is deleted, and its data with it; where "
+        f"{TITLE}'s branch recovery is available, the console can bring it back for 7 days."
+    )
+    return (note,)

@@ -1,0 +1,123 @@
+"""What became of a request whose answer was lost.
+
+The API has no idempotency keys; what was made is found by its name, which has a random part.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...errors import ProviderError
+from ..base import Settled
+from . import credentials, making, places
+from .rules import NAME, listed
+
+if TYPE_CHECKING:
+    from ..api import API
+    from ..base import Intent
+    from ..fields import Fields
+
+
+def settle(api: API, intent: Intent) -> Settled:
+    """Finds out what became of `intent`; ends a connection whose secret nobody has.
+
+    Raises:
+        ProviderError: the API does not say.
+    """
+    if intent.kind == "connection":
+        return _changed(api, intent) if intent.action == "rotate" else _connection(api, intent)
+    if intent.kind == "database":
+        return _database(api, intent)
+    if intent.kind == "project":
+        return _project(api, intent)
+    raise ProviderError(
+        f"{NAME} knows no {intent.kind!r:.60}, which the journal has for {intent.name!r:.100}",
+        hint="Was it written by a newer version of ppg-integrations?",
+        provider=NAME,
+    )
+
+
+def _connection(api: API, intent: Intent) -> Settled:
+    removed = []
+    for each in _there(api, "databases", intent.ids.get("database", ""), "connections"):
+        if each.text("name") == intent.name:
+            id = each.text("id")  # noqa: A001
+            _delete(api, id)
+            removed.append(id)
+    spares = making.told(intent.ids.get("spares", "").split())
+    more = f" The database is new. {spares}" if spares else ""
+    if not removed:
+        return Settled("missing", f"The connection {intent.name} was not made.{more}")
+    return Settled(
+        "removed",
+        f"The connection {intent.name} ({', '.join(removed)}), whose secret nobody had, was "
+        f"revoked.{more}",
+    )
+
+
+def _changed(api: API, intent: Intent) -> Settled:
+    id = intent.ids.get("connection", "")  # noqa: A001
+    try:
+        database = places.get(api, intent.ids.get("database", ""))
+        generated = credentials.again(api, id, database)
+    except ProviderError as error:
+        if error.status != 404:
+            raise
+        return Settled("missing", f"The connection {intent.name} ({id}) does not exist any more.")
+    return Settled(
+        "restored",
+        f"The secret of the connection {intent.name} ({id}) was changed once more: the answer that "
+        "had it was lost.",
+        generated,
+    )
+
+
+def _database(api: API, intent: Intent) -> Settled:
+    found = [
+        each
+        for each in _there(api, "projects", intent.ids.get("project", ""), "databases")
+        if each.text("name") == intent.name
+    ]
+    return _kept(intent, found, found)
+
+
+def _project(api: API, intent: Intent) -> Settled:
+    found = [each for each in listed(api, "projects") if each.text("name") == intent.name]
+    databases = [
+        database
+        for each in found
+        for database in _there(api, "projects", each.text("id"), "databases")
+    ]
+    return _kept(intent, found, databases)
+
+
+def _kept(intent: Intent, found: list[Fields], databases: list[Fields]) -> Settled:
+    if not found:
+        return Settled("missing", f"The {intent.kind} {intent.name} was not made.")
+    ids = ", ".join(each.text("id") for each in found)
+    spares = [
+        connection.text("id")
+        for database in databases
+        for connection in database.maybe_each("connections")
+    ]
+    # With one of that name there is no doubt whose connections these are.
+    more = making.told(spares) if len(found) == 1 else ""
+    return Settled("kept", f"The {intent.kind} {intent.name} ({ids}) is there. {more}".strip())
+
+
+def _there(api: API, kind: str, id: str, of: str) -> list[Fields]:  # noqa: A002
+    """What is listed below something, which may be gone with all that it had."""
+    try:
+        return list(listed(api, kind, id, of))
+    except ProviderError as error:
+        if error.status != 404:
+            raise
+        return []
+
+
+def _delete(api: API, id: str) -> None:  # noqa: A002
+    try:
+        api.delete("connections", id)
+    except ProviderError as error:
+        if error.status != 404:  # an earlier try may have done it
+            raise

@@ -1,0 +1,129 @@
+"""Makes the project and the database that are missing, where that is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...errors import ProviderError
+from ..base import Intent
+from . import places
+from .places import Database, Project
+from .rules import NAME, TITLE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..api import API
+    from ..base import GenerateRequest, Intend
+    from ..fields import Fields
+
+
+class Place(NamedTuple):
+    """A database that is ready.
+
+    Attributes:
+        spares: ids of the connections that it came with, where it was made just now.
+    """
+
+    database: Database
+    spares: tuple[str, ...] = ()
+
+
+def find_or_make(api: API, request: GenerateRequest, intend: Intend) -> Place:
+    """The database that is meant, ready to be connected to.
+
+    Args:
+        request: with `create`, what is missing is made.
+
+    Raises:
+        ChoiceError: several could be meant.
+        ProviderError: there is none, or it does not become ready.
+    """
+    target = request.target
+    if not request.create:
+        return Place(places.ready(api, places.find(api, target)))
+    named = places.by_id(api, target)
+    if named is not None:
+        return Place(places.ready(api, named))
+    projects = places.projects(api)
+    project = places.pick(projects, "project", target.project)
+    if project is None:
+        _check_not_an_id("project", target.project, projects)
+        return _make_project(api, request, intend)
+    databases = places.databases(api, project)
+    database = places.pick(databases, "database", target.database, project)
+    if database is None:
+        _check_not_an_id("database", target.database, databases, project)
+        _check_region(api, request.region)
+        return _make_database(api, project, request, intend)
+    return Place(places.ready(api, database))
+
+
+def _check_not_an_id(
+    option: str,
+    wanted: str,
+    things: Sequence[Project | Database],
+    project: Project | None = None,
+) -> None:
+    """An id that does not exist is a mistake, and no name for something new."""
+    if wanted.startswith(places.PREFIX[option]):
+        raise places.missing(option, wanted, things, project)
+
+
+def _check_region(api: API, wanted: str) -> None:
+    if not wanted:
+        return
+    regions = api.get("regions", "postgres").fields.each("data")
+    names = [each.text("id") for each in regions if each.text("status") == "available"]
+    if wanted not in names:
+        raise ProviderError(
+            f"{TITLE} has no region {wanted!r}",
+            hint=f"Its regions are {', '.join(names)}.",
+            provider=NAME,
+        )
+
+
+def _make_project(api: API, request: GenerateRequest, intend: Intend) -> Place:
+    _check_region(api, request.region)
+    target = request.target
+    name = target.project or request.project_folder.absolute().name or "app"
+    # The database that comes with a project cannot be given a name.
+    body = {"name": name, "createDatabase": not target.database}
+    if request.region:
+        body["region"] = request.region
+    intend(Intent(NAME, "create", "project", name))
+    data = api.post("projects", json=body).fields.at("data")
+    project = Project(data.text("id"), name)
+    if target.database:
+        return _make_database(api, project, request, intend)
+    return _made(api, data.at("database"), project)
+
+
+def _make_database(api: API, project: Project, request: GenerateRequest, intend: Intend) -> Place:
+    name = request.target.database or "main"
+    body = {"name": name}
+    if request.region:
+        body["region"] = request.region
+    intend(Intent(NAME, "create", "database", name, {"project": project.id}))
+    data = api.post("projects", project.id, "databases", json=body).fields.at("data")
+    return _made(api, data, project)
+
+
+def _made(api: API, data: Fields, project: Project) -> Place:
+    # The connection that comes with it is not used. Its name cannot be chosen: were the answer
+    # lost, the credential would look like any other.
+    spares = tuple(each.text("id") for each in data.maybe_each("connections"))
+    try:
+        return Place(places.ready(api, Database.of(data, project)), spares)
+    except ProviderError as error:
+        error.nothing_done = False
+        raise
+
+
+def told(spares: Sequence[str]) -> str:
+    """What to say of the connections that a new database came with; empty where there are none."""
+    return " ".join(
+        f"It came with a connection of its own, {each}, whose secret was not kept: "
+        f"ppg-connect revoke {each}"
+        for each in spares
+    )

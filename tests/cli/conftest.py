@@ -1,0 +1,50 @@
+"""A project folder, and a provider that does what a test tells it to."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ppg_integrations import providers
+from ppg_integrations.journal import Journal
+from ppg_integrations.providers.local.servers import LocalServers
+from tests.support.scripted import Desk, Scripted, drop
+
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of the machine that runs the tests."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project's folder, which is the current one."""
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def journal(shop: Path) -> Journal:
+    """The journal of the project's ``.env``."""
+    return Journal(shop / ".env")
+
+
+@pytest.fixture
+def desk(shop: Path, servers: LocalServers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """The provider ``prisma`` is a scripted one, and its token is set."""
+    desk = Desk(servers, f"t_{secrets.token_hex(4)}")
+    row = providers._PROVIDERS["prisma"]._replace(target="tests.support.scripted:Scripted")  # noqa: SLF001
+    monkeypatch.setitem(providers._PROVIDERS, "prisma", row)  # noqa: SLF001
+    monkeypatch.setattr(Scripted, "desk", desk, raising=False)
+    monkeypatch.setenv("PRISMA_SERVICE_TOKEN", "tok")
+    yield desk
+    if desk.asked:
+        drop(desk)

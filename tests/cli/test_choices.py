@@ -1,0 +1,94 @@
+"""Several things that could be meant: asked about on a terminal, listed elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ppg_integrations import envfile
+from ppg_integrations.cli import main
+from ppg_integrations.providers.local.servers import LocalServers
+from tests.support.doubles.prisma import PrismaDouble
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def double(
+    shop: Path, servers: LocalServers, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[PrismaDouble]:
+    with PrismaDouble(servers) as double:
+        double.project("shop", "main", "old")
+        double.project("blog\x1b[2J\n", "main")
+        monkeypatch.setenv("PRISMA_API_URL", double.url)
+        monkeypatch.setenv("PRISMA_SERVICE_TOKEN", double.token)
+        yield double
+
+
+def ids(double: PrismaDouble) -> list[str]:
+    return [each.id for each in double.workspace.projects]
+
+
+def test_elsewhere_they_are_listed_with_the_option_to_add(
+    double: PrismaDouble, capsys: Captured
+) -> None:
+    assert main(["create"]) == 1
+    first, second = ids(double)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("error: ")
+    assert lines[1:] == [
+        f"  {first}  shop",
+        f"  {second}  blog?[2J?",
+        f"  Say which: --project {first}",
+    ]
+    assert main(["create", "--json"]) == 1
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert list(error) == ["type", "message", "hint"]
+    assert error["hint"].splitlines()[0] == f"{first}  shop"
+    assert "\x1b" not in error["hint"]
+    assert double.count("POST") == 0
+
+
+def on_a_terminal(answers: bytes, *arguments: str) -> tuple[int, str]:
+    pid, descriptor = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, "-m", "ppg_integrations", *arguments])
+    os.write(descriptor, answers)
+    output = b""
+    while True:
+        try:
+            data = os.read(descriptor, 4096)
+        except OSError:  # how Linux tells that the other end is closed
+            break
+        output += data
+        if not data:
+            break
+    os.close(descriptor)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), output.decode()
+
+
+def test_on_a_terminal_one_is_chosen_by_its_number(double: PrismaDouble, shop: Path) -> None:
+    status, shown = on_a_terminal(b"nonsense\n1\n2\n", "create")
+    assert status == 0, shown
+    first, _ = ids(double)
+    assert f"   1  {first}  shop" in shown
+    assert "Which one? [1-2]" in shown
+    assert "\x1b[2J" not in shown
+    written = envfile.read(shop / ".env")
+    assert written["PPG_PROJECT"] == first
+    assert written["PPG_DATABASE"] == double.workspace.projects[0].databases[1].id
+    # What was chosen is remembered: nobody is asked again.
+    assert main(["list"]) == 0
+
+
+def test_no_answer_is_the_error_that_it_is_elsewhere(double: PrismaDouble) -> None:
+    status, shown = on_a_terminal(b"\n", "create")
+    assert status == 1
+    assert "Say which: --project" in shown
+    assert double.count("POST") == 0
