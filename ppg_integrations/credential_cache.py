@@ -200,9 +200,24 @@ def forget(provider: str, *, retired: str = "") -> None:
     with contextlib.suppress(EnvFileError):  # a full disk keeps no answers either
         atomicfile.write(marker, os.urandom(8).hex())
     for path in _files(folder, f"{provider}-"):
-        ended = path.endswith(_GENERATED) and retired and (_load(path) or {}).get("id") == retired
+        ended = is_for_machine(path) and retired and (_load(path) or {}).get("id") == retired
         if ended or path.endswith((_ANSWER, _FAILURE)):
             _remove(path)
+
+
+def kept_for_machine(provider: str) -> frozenset[str]:
+    """Ids of the connections that ``PPG_GENERATE`` made here, and that processes here use."""
+    try:
+        folder = lock.cache_folder(_FOLDER)
+    except EnvFileError:
+        return frozenset()
+    found = (_load(path) for path in _files(folder, f"{provider}-") if is_for_machine(path))
+    return frozenset(str(each.get("id", "")) for each in found if each) - {""}
+
+
+def is_for_machine(path: str) -> bool:
+    """Whether a file is, or would be, one of a connection that ``PPG_GENERATE`` made."""
+    return path.endswith(_GENERATED)
 
 
 def mark(slot: Slot, provider: str) -> str:

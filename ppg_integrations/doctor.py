@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from . import hazards, names, tls
+from .drivers import connect
+from .errors import ConnectError
 from .failures import address
 from .hazards import endpoint, loopback
 from .probe import ProbeResult, probe
@@ -83,7 +85,7 @@ def diagnose(
     timeout: float = 10.0,
     progress: Callable[[str], None] | None = None,
 ) -> Diagnosis:
-    """Probes both endpoints of `pair`, at the same time.
+    """Probes both endpoints of `pair`, and connects to its replica, all at the same time.
 
     Args:
         timeout: seconds for everything. Waking a database that sleeps may take ten.
@@ -94,15 +96,11 @@ def diagnose(
     """
     if progress is not None:
         progress("probing both endpoints" if pair.direct else "probing the pooled endpoint")
-    direct: ProbeResult | None
-    if pair.direct is None or pair.direct == pair.pooled:
-        pooled = probe(pair.pooled, timeout=timeout, source=str(pair.pooled_source))
-        direct = pooled if pair.direct is not None else None
-    else:
-        with ThreadPoolExecutor(2, "ppg-doctor") as threads:
-            one = threads.submit(
-                probe, pair.pooled, timeout=timeout, source=str(pair.pooled_source)
-            )
+    with ThreadPoolExecutor(3, "ppg-doctor") as threads:
+        three = threads.submit(_replica, pair, timeout)
+        one = threads.submit(probe, pair.pooled, timeout=timeout, source=str(pair.pooled_source))
+        two = one
+        if pair.direct is not None and pair.direct != pair.pooled:
             two = threads.submit(
                 probe,
                 pair.direct,
@@ -110,8 +108,22 @@ def diagnose(
                 claim="direct",
                 source=str(pair.direct_source),
             )
-            pooled, direct = one.result(), two.result()
-    return Diagnosis(pair, pooled, direct, tuple(judge(pair, pooled, direct)))
+        pooled, direct = one.result(), two.result() if pair.direct is not None else None
+    found = Diagnosis(pair, pooled, direct, tuple(judge(pair, pooled, direct)))
+    return found.with_problems(three.result())
+
+
+def _replica(pair: ConnectionPair, timeout: float) -> tuple[Problem, ...]:
+    """Why nobody can read from the replica, if nobody can; its kind is the provider's matter."""
+    if pair.replica is None:
+        return ()
+    source = str(pair.replica_source)
+    try:
+        connect(pair.replica, timeout=timeout, lifetime=timeout, source=source).close()
+    except ConnectError as error:
+        text, hint = error.message, error.hint
+        return (problem("replica-unreachable", endpoint="replica", text=text, hint=hint),)
+    return ()
 
 
 def judge(pair: ConnectionPair, pooled: ProbeResult, direct: ProbeResult | None) -> list[Problem]:

@@ -24,9 +24,22 @@ class PPGError(Exception):
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message
 
+    def also(self, text: str) -> None:
+        """Adds to the hint what else there is to do or to know."""
+        self.hint = joined(self.hint, text)
+
     def __reduce__(self) -> tuple[object, ...]:
         # BaseException would call cls(*args) and lose the keyword-only hint.
         return (_rebuild, (type(self), self.message, self.hint, self.__dict__))
+
+
+def joined(*texts: str) -> str:
+    """Sentences one after the other; what ends in no full stop, such as a URL, ends its line."""
+    result = ""
+    for text in filter(None, texts):
+        glue = "" if not result else " " if result.endswith((".", "!", "?")) else "\n"
+        result = f"{result}{glue}{text}"
+    return result
 
 
 def _rebuild(kind: type[PPGError], message: str, hint: str, state: dict[str, object]) -> PPGError:

@@ -58,8 +58,8 @@ FAILURES: Final = (
     Failure(
         r"password authentication failed|SASL authentication failed|authentication failed for",
         "wrong-password",
-        "Copy the URL again from the provider's console, or generate a new connection with"
-        " `ppg-connect create`. A special character in a password must be percent-encoded.",
+        "Copy the URL again from the provider's console, or generate a new connection with the"
+        " verb `create`. A special character in a password must be percent-encoded.",
     ),
     Failure(
         r'role "[^"]*" (does not exist|is not permitted to log in)|no such user',
@@ -132,8 +132,8 @@ FAILURES: Final = (
     Failure(
         r"connection refused",
         "refused",
-        "Nothing listens there. Check host and port; `ppg-connect local start` starts the"
-        " embedded servers.",
+        "Nothing listens there. Check host and port; the verb `local start` starts the embedded"
+        " servers.",
     ),
     Failure(
         r"could not translate host name|failed to resolve host|name or service not known"

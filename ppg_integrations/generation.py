@@ -17,16 +17,24 @@ from .errors import (
     ProviderUnavailableError,
     UnsupportedError,
 )
+from .names import TARGET
 from .providers.base import Generated, Progress, silent
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .journal import Journal
-    from .providers.base import GenerateRequest, Intend, Intent, Provider
+    from .providers.base import GenerateRequest, Intend, Intent, Provider, Target
 
 #: How long a request without an answer may still be at work at the provider.
 LATE: Final = timedelta(minutes=10)
+#: In the hint of an error after which a run, as it says, goes on where this one stopped.
+_GOES_ON: Final = "goes on from here"
 #: What a server says of a credential, or a database, that is not there any more.
 GONE: Final = ("wrong-password", "no-role", "no-database")
+#: Kinds of what can be made for a login that existed before, and that ends with nobody's loss.
+_BESIDE: Final = frozenset({"database", "endpoint"})
+_MISSING: Final = 404
 
 
 def generate_into(
@@ -58,7 +66,7 @@ def generate_into(
     entry: Entry | None = None
     for each in journal.entries():
         if each.provider == provider.name:
-            entry = _taken_up(provider, journal, each, said, progress) or entry
+            entry = _taken_up(provider, request.target, journal, each, said, progress) or entry
     if entry is None:
         started = Entry(provider=provider.name)
 
@@ -80,30 +88,69 @@ def asking(journal: Journal, entry: Entry, ask: Callable[[Intend], Entry]) -> En
         entry: what is asked for.
         ask: calls the provider; gives the entry with the answer.
 
+    Returns:
+        The answer, with the last intent that made a login or changed its secret. None stands there
+        where the login was only found: it is nobody's to be ended, and the journal has nothing
+        of it.
+
     Raises:
         ProviderError: the provider could not. Where it may have done its work all the same, the
             intent stays in the journal.
     """
 
+    made: list[Intent] = []
+
     def intend(intent: Intent) -> None:
         # An earlier request of this run has been answered, or it would not go on.
         journal.record(replace(entry, intent=intent))
+        if intent.kind not in _BESIDE:
+            made[:] = [intent]
 
     try:
         answered = ask(intend)
     except ProviderError as error:
         if error.nothing_done:
             journal.clear(entry.key)
-        else:
-            more = "It may have been done all the same: the next run finds that out."
-            error.hint = f"{error.hint} {more}".strip()
+        elif _GOES_ON not in error.hint:
+            error.also("It may have been done all the same: the next run finds that out.")
         raise
+    if not made:
+        journal.clear(entry.key)
+        return answered
+    answered = replace(answered, intent=made[0])
     journal.record(answered)
     return answered
 
 
+def exists(provider: Provider, target: Target, made: Generated) -> bool:
+    """Whether the provider still knows a connection that its server refuses; its list decides.
+
+    Raises:
+        ProviderError: it cannot be asked now.
+    """
+    if "list" not in provider.capabilities:
+        return False
+    try:
+        return any(each.id == made.id for each in provider.connections(target, in_use=made.id))
+    except ProviderError as error:
+        if error.status != _MISSING:
+            raise
+        return False  # the database itself has gone
+
+
+def place_of(made: Generated, request: Mapping[str, str]) -> dict[str, str]:
+    """The options that lead to where a connection was made: its provider's own ids come first."""
+    ids = {part: made.remember.get(variable, "") for part, variable in TARGET.items()}
+    return {**request, **{part: id for part, id in ids.items() if id}}  # noqa: A001
+
+
 def _taken_up(
-    provider: Provider, journal: Journal, entry: Entry, said: list[str], progress: Progress
+    provider: Provider,
+    target: Target,
+    journal: Journal,
+    entry: Entry,
+    said: list[str],
+    progress: Progress,
 ) -> Entry | None:
     """The entry with a credential that can be used; None where it leads to none."""
     if entry.generated is None:
@@ -114,11 +161,12 @@ def _taken_up(
     try:
         drivers.connect(entry.generated.direct).close()
     except ConnectError as error:
-        if error.code in GONE:
+        if error.code in GONE and not exists(provider, target, entry.generated):
             journal.clear(entry.key)
             said.append(f"{entry.title}, which an earlier run generated, does not exist any more.")
             return None
-        # Asleep, or not reachable from here: whoever uses it will see, and it is not lost.
+        # Asleep, not reachable from here, or so new that its server does not know it yet: whoever
+        # uses it will see, and it is not lost.
     except DriverError:
         pass
     return entry
@@ -152,7 +200,7 @@ def settled(
     except ProviderUnavailableError:
         raise
     except UnsupportedError as error:
-        text = f"{entry.title} was asked for, and no answer came. {error.message}"
+        text = f"{entry.title} was asked for, and what became of it is not known. {error.message}"
     except (ProviderError, ConfigurationError) as error:
         text = f"what became of {entry.title} is not known yet: {error.message}"
         over = False

@@ -186,6 +186,27 @@ class Journal:
             ) from error
 
 
+def journals() -> tuple[Journal, ...]:
+    """Every journal of this user that holds something; what nobody can read is passed over."""
+    try:
+        folder = statefolder.path()
+        found = sorted(os.listdir(folder))
+    except (OSError, EnvFileError):
+        return ()
+    files = (_file_of(os.path.join(folder, each)) for each in found if each.endswith(".json"))
+    return tuple(Journal(file) for file in files if file)
+
+
+def _file_of(path: str) -> str:
+    """What a journal is for; empty where it holds nothing, or cannot be read."""
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as stream:
+            document = json.loads(stream.read(_LIMIT))
+        return str(document["file"]) if document["entries"] else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 @contextlib.contextmanager
 def _naming_the_variable() -> Iterator[None]:
     """Adds to an error of writing where else the journal could be."""

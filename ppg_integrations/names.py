@@ -35,6 +35,8 @@ GENERATE: Final = "PPG_GENERATE"
 WITH_REPLICA: Final = "PPG_REPLICA"
 #: Which of the provider's connections the URLs in the ``.env`` file are; written by ``create``.
 CONNECTION: Final = "PPG_CONNECTION"
+#: Where a temporary database is claimed; written by ``create --temporary``.
+CLAIM_URL: Final = "PPG_CLAIM_URL"
 #: What tells a provider which database is meant.
 TARGET: Final = {
     "project": "PPG_PROJECT",

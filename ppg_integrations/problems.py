@@ -114,6 +114,7 @@ TABLE: Final = {
         "{endpoint} reaches a replica: it takes no writes",
         "Use the host of the primary (read-write) endpoint.",
     ),
+    "replica-unreachable": _Row("error", "{endpoint}: {text}", "{hint}"),
     "slots-low": _Row(
         "warning",
         "{used} of {allowed} connections are in use (limit of the {limit})",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from dataclasses import astuple
 from types import MappingProxyType
@@ -21,7 +20,7 @@ from .errors import (
 )
 from .pair import ConnectionPair, Source
 from .providers import gitbranch
-from .providers.base import Generated, GenerateRequest, Progress, silent
+from .providers.base import Generated, Progress, silent
 from .providers.target import target
 
 if TYPE_CHECKING:
@@ -37,8 +36,8 @@ _LOOK: Final = 0.2
 _POLL: Final = 0.05
 #: Seconds of waiting that take nothing off the deadline.
 _SHORT: Final = 0.3
-#: Seconds for which nobody tries an API again that was down, where there is an older answer.
-_REST: Final = 60.0
+#: Seconds that an API is waited for at most where there is an older answer.
+_PATIENCE: Final = 10.0
 
 
 def resolve_remote(
@@ -52,7 +51,8 @@ def resolve_remote(
 
     The answer is kept for the other processes of this user on this machine. Of those that ask at
     the same time one does; the others wait, and take its answer or its failure for their own. While
-    the API is down an older answer serves, with a warning in the pair; after a refusal none does.
+    the API is down an older answer serves, with a warning in the pair, after ten seconds at most;
+    after a refusal none does.
 
     Args:
         settings: the environment and the ``.env`` file. ``PPG_RESOLVE=fresh`` passes over the
@@ -110,6 +110,8 @@ class _Resolution:
                 raise
             self._said.append(f"each process asks the API for itself: {error.message}")
             return self._as_pair(self._ask(), None)
+        if self._older(slot) is not None:
+            self._timeout = min(self._timeout, _PATIENCE)
         try:
             return self._shared(slot)
         except ProviderUnavailableError as error:
@@ -152,20 +154,18 @@ class _Resolution:
         Whatever was found out after we began to wait is as good as if we had asked.
         """
         kept = slot.read()
-        if kept is not None and (
-            self._generates or self._is_since(kept.clock) or (kept.is_fresh() and not self._fresh)
-        ):
-            return kept
+        if kept is not None:
+            lasts = self._generates or kept.is_fresh()
+            if self._is_since(kept.clock) or (lasts and not self._fresh):
+                return kept
         failure = slot.failure()
-        if failure is not None:
-            rest = isinstance(failure.error, ProviderUnavailableError) and self._older(slot)
-            if self._is_since(failure.clock, _REST if rest else 0):
-                raise failure.error
+        if failure is not None and self._is_since(failure.clock):
+            raise failure.error
         return None
 
-    def _is_since(self, clock: float, before: float = 0) -> bool:
+    def _is_since(self, clock: float) -> bool:
         # Not later than now either: the clock begins anew when the machine does.
-        return self._began - before <= clock <= time.monotonic()
+        return self._began <= clock <= time.monotonic()
 
     def _shared(self, slot: Slot) -> ConnectionPair:
         kept = self._known(slot)
@@ -203,7 +203,17 @@ class _Resolution:
     def _asked(self, slot: Slot) -> ConnectionPair:
         """Asks, for everybody who waits."""
         if self._generates:
-            return self._as_pair(self._generated(slot), slot)
+            from . import machine
+
+            found = machine.connection(
+                slot,
+                self._in_time(),
+                self._target,
+                self._said,
+                self._progress,
+                replica=self._replica,
+            )
+            return self._as_pair(found, slot)
         mark = credential_cache.mark(slot, self._provider.name)
         try:
             answer = self._ask()
@@ -225,40 +235,10 @@ class _Resolution:
             return provider.read(self._target, self._progress, replica=True)
         return provider.read(self._target, self._progress)
 
-    def _generated(self, slot: Slot) -> Generated:
-        from .entry import titled
-        from .generation import generate_into
-        from .journal import Journal
-        from .providers.labels import label
-
-        slot.check()
-        request = GenerateRequest(
-            name=label(os.path.basename(self._settings.folder)),
-            target=self._target,
-            replica=self._replica,
-        )
-        provider = self._in_time()
-        try:
-            made = generate_into(
-                provider,
-                request,
-                Journal(slot.path),
-                lambda made: slot.write(made.id, made.pooled, made.direct, made.replica),
-                self._progress,
-            )
-        except PPGError as error:
-            slot.note(error)
-            raise
-        self._said += [
-            *made.notes,
-            f"{provider.title} made the connection {titled(made.id, made.name)} for this machine",
-        ]
-        return made
-
     def _in_time(self) -> Provider:
         """The provider, with the time that is left after waiting for another process."""
         left = self._left()
-        if self._timeout - left < _SHORT:
+        if self._settings.timeout - left < _SHORT:
             return self._provider
         return providers.load(self._provider.name, self._settings.within(round(left, 1)))
 

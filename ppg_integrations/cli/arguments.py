@@ -10,6 +10,7 @@ from typing import Any, Final
 _NOT_GIVEN: Final = argparse.SUPPRESS
 #: Seconds, a day: who waits for longer had better come back.
 _LONGEST: Final = 86_400.0
+_NAME: Final = "how the name of the {} begins; the host and a random part follow"
 
 
 def add_verbs(parser: argparse.ArgumentParser, *, required: bool) -> None:
@@ -82,13 +83,13 @@ def _common(parser: argparse.ArgumentParser) -> None:
 
 def _create(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("create")
-    group.add_argument("--name", default=_NOT_GIVEN, help="a name for the connection")
+    group.add_argument("--name", default=_NOT_GIVEN, help=_NAME.format("connection"))
     group.add_argument("--region", default=_NOT_GIVEN, help="where to make what is missing")
     for name, text in (
         ("create", "make the project, database, branch or role if it is missing"),
         ("replica", "write the URL of a read replica too"),
         ("temporary", "a temporary Prisma database, for which no account is needed"),
-        ("replace", "overwrite another provider's pair in the file"),
+        ("replace", "overwrite another provider's pair in the file; with --temporary, any pair"),
     ):
         group.add_argument(
             f"--{name}",
@@ -102,7 +103,7 @@ def _create(parser: argparse.ArgumentParser) -> None:
 
 def _rotate(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("rotate")
-    group.add_argument("--name", default=_NOT_GIVEN, help="a name for the new connection")
+    group.add_argument("--name", default=_NOT_GIVEN, help=_NAME.format("new connection"))
     group.add_argument(
         "--grace",
         type=_seconds,

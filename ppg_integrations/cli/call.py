@@ -13,7 +13,7 @@ from ..verbs import pending
 from ..verbs.context import Context
 from ..verbs.handover import Stored
 from . import render
-from .screen import Screen
+from .screen import Screen, plain
 
 
 @dataclass(frozen=True)
@@ -68,20 +68,19 @@ def _create(call: Call) -> int:
 
 
 def _rotate(call: Call) -> int:
-    from ..verbs.rotate import rotate, warning
+    from ..verbs.rotate import rotate
+
+    def confirm(costs: str) -> None:
+        if not call.screen.ask(f"{costs} Go on?"):
+            raise UsageError("nothing was rotated")
 
     _gitignore(call)
-    text = warning(call.context, in_place=call.flag("in_place"))
-    if text and call.interactive:
-        if not call.screen.ask(f"{text} Go on?"):
-            raise UsageError("nothing was rotated")
-    elif text:
-        call.screen.warning(text)
     stored = rotate(
         call.context,
         grace=call.options.get("grace", 0.0),
         in_place=call.flag("in_place"),
         allow_tracked=call.flag("allow_tracked"),
+        confirm=confirm if call.interactive else None,
     )
     return _stored(call, stored)
 
@@ -108,15 +107,17 @@ def _stored(call: Call, stored: Stored) -> int:
 
 
 def _show(call: Call) -> int:
-    from ..verbs.show import pair_json, show
+    from ..verbs.show import claim_url, pair_json, show
 
     pending.told(call.context)
     pair = show(call.context)
     call.warn(pair)
+    claim = claim_url(call.context, pair)
     if call.json:
-        call.screen.json(pair_json(pair, reveal=call.reveal))
+        document = pair_json(pair, reveal=call.reveal)
+        call.screen.json({**document, "claim_url": claim} if claim else document)
     else:
-        render.pair(call.screen, pair, reveal=call.reveal)
+        render.pair(call.screen, pair, claim, reveal=call.reveal)
     return 0
 
 
@@ -128,7 +129,7 @@ def _list(call: Call) -> int:
     if call.json:
         call.screen.json(as_json(listed))
     else:
-        render.connections(call.screen, listed)
+        render.connections(call.screen, listed, call.context.program)
     return 0
 
 
@@ -136,7 +137,18 @@ def _revoke(call: Call) -> int:
     from ..verbs.revoke import revoke
 
     id = call.options["id"]  # noqa: A001
-    for note in revoke(call.context, id, force=call.flag("force")):
+
+    def confirm(title: str) -> None:
+        if not call.screen.ask(f"Revoke {plain(title)} for good?", default=False):
+            raise UsageError("nothing was revoked")
+
+    notes = revoke(
+        call.context,
+        id,
+        force=call.flag("force"),
+        confirm=confirm if call.interactive else None,
+    )
+    for note in notes:
         call.screen.note(note)
     if call.json:
         call.screen.json({"revoked": id})

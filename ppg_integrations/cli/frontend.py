@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from .. import names
-from ..errors import ChoiceError, EnvFileError, PPGError, UsageError
+from .. import names, providers
+from ..errors import ChoiceError, ConfigurationError, EnvFileError, PPGError, UsageError
+from ..journal import Journal
 from ..pair import ConnectionPair
 from ..problems import Problem
 from ..resolve import DEFAULT_ENV_FILE
@@ -65,7 +67,8 @@ def perform(
         context = _context(options, screen, program, environ, env_file)
         if not options.get("env_file"):
             context = replace(context, known_pair=known_pair)
-        return _checked(Call(options, screen, context, hazards))
+        with _telling_what_is_pending(context, screen):
+            return _checked(Call(options, screen, context, hazards))
     except PPGError as error:
         if not options.get("json", False):
             raise
@@ -95,6 +98,20 @@ def guarded(screen: Screen, call: Callable[[], int]) -> int:
     return status
 
 
+@contextlib.contextmanager
+def _telling_what_is_pending(context: Context, screen: Screen) -> Iterator[None]:
+    """Says after Ctrl-C that nothing is lost, where something is under way."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        screen.quiet()
+        with contextlib.suppress(PPGError):  # no time for what is wrong with the journal
+            if Journal(context.env_file).entries():
+                more = "the next create, rotate or revoke goes on from there"
+                print(f"interrupted; {more}", file=screen.err)
+        raise
+
+
 def _context(
     options: Mapping[str, Any],
     screen: Screen,
@@ -110,6 +127,10 @@ def _context(
             "the current folder has been deleted", hint="Change to one that exists."
         ) from None
     given = {name: options[name] for name in _OPTIONS if name in options}
+    try:
+        providers.check(given.get("provider"))
+    except ConfigurationError as error:
+        raise UsageError(error.message, hint=error.hint) from None
     return Context(
         env_file=path,
         program=program,

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from ..providers.local.status import LocalStatus
     from ..verbs.handover import Stored
 
-_ORIGINS = {"generated": "generated", "resumed": "took up", "shared": "in use", "read": "found"}
+_ORIGINS = {
+    "generated": "generated",
+    "read": "found",
+    "resumed": "took up",
+    "rotated": "rotated",
+    "shared": "in use",
+}
 _MARKS = {"error": ("red", "error"), "warning": ("yellow", "warning"), "info": ("dim", "note")}
 
 
@@ -27,14 +33,18 @@ def error_json(error: PPGError) -> dict[str, Any]:
     return {"type": type(error).__name__, "message": error.message, "hint": error.hint}
 
 
-def pair(screen: Screen, found: ConnectionPair, *, reveal: bool = False) -> None:
-    """Both URLs, each with its source below it."""
+def pair(
+    screen: Screen, found: ConnectionPair, claim_url: str = "", *, reveal: bool = False
+) -> None:
+    """Both URLs, each with its source below it; for a temporary database, where it is claimed."""
     if found.provider:
         _row(screen, "provider", found.provider)
     _half(screen, "pooled", found.pooled, found.pooled_source, reveal=reveal)
     _half(screen, "direct", found.direct, found.direct_source, reveal=reveal)
     if found.replica is not None:
         _half(screen, "replica", found.replica, found.replica_source, reveal=reveal)
+    if claim_url:
+        _row(screen, "claim url", plain(claim_url))
 
 
 def stored(screen: Screen, result: Stored, program: str, *, reveal: bool = False) -> None:
@@ -53,14 +63,21 @@ def stored(screen: Screen, result: Stored, program: str, *, reveal: bool = False
     for detail, text in result.details.items():
         _row(screen, detail.replace("_", " "), plain(text))
     problems(screen, result.diagnosis)
-    following = "manage.py migrate" if program.startswith("manage.py") else f"{program} doctor"
-    screen.line(f"\nNext: {following}")
+    screen.line(f"\nNext: {_following(result, program)}")
 
 
-def connections(screen: Screen, listed: Sequence[Listed]) -> None:
+def _following(result: Stored, program: str) -> str:
+    if result.verb == "rotate":
+        return "restart what was started with the old URLs"
+    if program.startswith("manage.py") and not result.owns_nothing:
+        return "manage.py migrate"
+    return f"{program} doctor"
+
+
+def connections(screen: Screen, listed: Sequence[Listed], program: str) -> None:
     """A line for each connection; the one in use is marked."""
     if not listed:
-        screen.line("none")
+        screen.line(f"no connections\n\nNext: {program} create")
         return
     rows = [(plain(one.id), plain(one.name), _day(one.created_at)) for one in listed]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
@@ -87,9 +104,13 @@ def diagnosis(screen: Screen, result: Diagnosis) -> None:
 
 
 def problems(screen: Screen, result: Diagnosis) -> None:
+    before = ""
     for problem in result.problems:
         style, word = _MARKS[problem.severity]
-        screen.line(f"\n{screen.style(style, word)} {problem.id}: {problem.message}")
+        if (before, problem.severity) != ("info", "info"):
+            screen.line()
+        before = problem.severity
+        screen.line(f"{screen.style(style, word)} {problem.id}: {problem.message}")
         if problem.hint:
             screen.line(f"  {problem.hint}")
 

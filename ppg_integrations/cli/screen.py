@@ -49,12 +49,17 @@ class Screen:
         """True where a person can be asked something."""
         return self.terminal and self.err.isatty() and sys.stdin.isatty()
 
-    def ask(self, question: str) -> bool:
-        """A question whose plain Enter means yes. Only where :attr:`interactive`."""
+    def ask(self, question: str, *, default: bool = True) -> bool:
+        """A question. Only where :attr:`interactive`.
+
+        Args:
+            default: what plain Enter means; the end of the input means no.
+        """
         self.quiet()
-        self.err.write(f"{question} [Y/n] ")
+        self.err.write(f"{question} [{'Y/n' if default else 'y/N'}] ")
         self.err.flush()
-        return sys.stdin.readline().strip().lower() in ("", "y", "yes")
+        answer = sys.stdin.readline()
+        return (default and answer == "\n") or answer.strip().lower() in ("y", "yes")
 
     def choose(self, question: str, choices: Sequence[tuple[str, str]]) -> str | None:
         """The id that a person chooses, or None. Only where :attr:`interactive`.

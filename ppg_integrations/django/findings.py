@@ -136,4 +136,5 @@ PROBLEMS: Final = {
     "usage": 123,
     "usage-blocked": 124,
     "usage-unknown": 125,
+    "replica-unreachable": 126,
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
 from ..errors import ProviderError, ProviderUnavailableError
 from . import apibase
@@ -48,8 +49,9 @@ class Rules(NamedTuple):
         retry_always: statuses which mean that nothing was done, so that every method may be sent
             again; after others, and after network faults, only GET is.
         request_id: header of an answer by which the provider's support finds the request.
-        hint: the next step after an error, from its status and the provider's redacted message;
-            ``""`` where there is nothing better to say than the usual.
+        hint: what to do about an error, from its status and the provider's redacted message;
+            ``""`` where there is nothing better to say than the usual. When to try again is told
+            beside it.
     """
 
     provider: str
@@ -71,13 +73,13 @@ class API:
 
     Not for several threads at once, but nothing is shared between two of them. As soon as a request
     may have changed something, every later error says so by ``nothing_done=False``, those of the
-    :class:`Fields` included.
+    :class:`Fields` included, until :meth:`answered` is called.
 
     Args:
         rules: what the provider declares.
         base: URL of the API, from :func:`~ppg_integrations.providers.apibase.api_base`.
         token: for the Authorization header; None for an API without one.
-        timeout: seconds for all requests together, from now on.
+        timeout: seconds for all requests together, from now on; or a deadline that runs already.
         progress: told of waits.
 
     Raises:
@@ -90,7 +92,7 @@ class API:
         base: str,
         token: Secret | None,
         *,
-        timeout: float,
+        timeout: float | Deadline,
         progress: Progress = silent,
     ) -> None:
         from .http.exchange import Exchange
@@ -99,10 +101,10 @@ class API:
         self._rules = rules
         self._base = base
         self._progress = progress
-        self._deadline = Deadline(timeout)
+        self._deadline = timeout if isinstance(timeout, Deadline) else Deadline(timeout)
         self._conversation = Conversation(rules.provider, rules.title)
         self._exchange: Exchange = Exchange(base, token)
-        self._judge = Judge(rules, self._exchange.host, token, self._deadline)
+        self._judge = Judge(rules, urlsplit(base).netloc, token, self._deadline)
 
     def get(self, *path: str, query: Query = _NONE) -> Answer:
         """Reads something.
@@ -143,6 +145,9 @@ class API:
     ) -> Iterator[Fields]:
         """Everything in a list that comes in pages. Ends with any server, also one that loops.
 
+        What has an ``id`` comes once: lists shift while they are read, and some servers repeat the
+        last item on the next page.
+
         Args:
             items: member of each answer that holds the list.
             cursor: path of the next page's cursor, which is sent back as ``cursor``.
@@ -152,6 +157,7 @@ class API:
             ProviderError: as :meth:`get`; or there are more than 100 pages.
         """
         seen: set[str] = set()
+        given: set[str] = set()
         after = ""
         before: tuple[Fields, ...] = ()
         for _ in range(_PAGES):
@@ -159,7 +165,10 @@ class API:
             page = fields.each(items)
             if page == before:  # a server that does not look at the cursor
                 return
-            yield from page
+            for each in page:
+                if not each.identity or each.identity not in given:
+                    given.add(each.identity)
+                    yield each
             before = page
             after = fields.maybe_text(*cursor)
             last = not page or not after or after in seen or len(after) > _CURSOR
@@ -194,6 +203,10 @@ class API:
         if found is None:
             raise self._marked(self._judge.waited(what))
         return found
+
+    def answered(self) -> None:
+        """The answer to the latest change has been understood: nothing is left to be found out."""
+        self._conversation.changed = False
 
     def close(self) -> None:
         """Closes the connections; the next request would open new ones."""

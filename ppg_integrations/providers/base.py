@@ -5,11 +5,12 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
 
 from ..errors import UnsupportedError
+from .http.deadline import Deadline
+from .intent import Intend, Intent, Settled
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -17,13 +18,39 @@ if TYPE_CHECKING:
     from ..problems import Problem
     from ..urls import PostgresURL
 
+__all__ = [
+    "Capability",
+    "GenerateRequest",
+    "Generated",
+    "Intend",
+    "Intent",
+    "Listed",
+    "Progress",
+    "Provider",
+    "Rotated",
+    "Settled",
+    "Target",
+    "silent",
+]
+
 #: Called with a short text before anything that may take longer than half a second.
 Progress = Callable[[str], None]
 
 #: What a provider can be asked for. ``read``: its API shows the secrets of connections that exist.
-#: ``servers``: it is run by this package. The others are the methods and options of the same names.
+#: ``servers``: it is run by this package. ``databases``, ``branches``, ``roles``: these parts of a
+#: target mean something to it. The others are the methods and options of the same names.
 Capability = Literal[
-    "read", "generate", "list", "rotate", "revoke", "usage", "servers", "branches", "replica"
+    "read",
+    "generate",
+    "list",
+    "rotate",
+    "revoke",
+    "usage",
+    "servers",
+    "databases",
+    "branches",
+    "roles",
+    "replica",
 ]
 
 
@@ -92,53 +119,6 @@ class Generated:
     details: Mapping[str, str] = field(default_factory=dict)
 
 
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="microseconds")
-
-
-@dataclass(frozen=True)
-class Intent:
-    """A request that is about to be sent, and that makes a credential or ends one.
-
-    Attributes:
-        provider: as in ``PPG_PROVIDER``.
-        action: what will be done: ``create``, ``rotate`` (a secret in place).
-        kind: what it is done to: ``connection``, ``role``, ``branch``, ``password``, ...
-        name: the label or name of that thing, by which it can be found again.
-        ids: the provider's ids that lead to it: ``{"database": "db_..."}``.
-        created_at: ISO 8601, UTC.
-    """
-
-    provider: str
-    action: Literal["create", "rotate"]
-    kind: str
-    name: str
-    ids: Mapping[str, str] = field(default_factory=dict)
-    created_at: str = field(default_factory=_now)
-
-
-#: Called with what is about to be done, immediately before the request that does it. When it
-#: returns, the intent is on disk; when it raises, the request must not be sent.
-Intend = Callable[[Intent], None]
-
-
-@dataclass(frozen=True)
-class Settled:
-    """What became of an :class:`Intent` whose answer was lost.
-
-    Attributes:
-        outcome: ``missing``, nothing of it is there; ``removed``, it was there with a secret that
-            nobody has, and is gone now; ``kept``, it is there and loses nothing by staying (its
-            secret can be read again); ``restored``, `generated` is what the answer would have been.
-        text: a sentence for the user, with id and name.
-        generated: the connection, where it could be had after all.
-    """
-
-    outcome: Literal["missing", "removed", "kept", "restored"]
-    text: str
-    generated: Generated | None = None
-
-
 @dataclass(frozen=True)
 class Listed:
     """One of the connections, or branches, that a provider knows.
@@ -172,6 +152,8 @@ class Rotated:
 class Provider(ABC):
     """Somewhere to have connections. One instance serves one verb or one resolution.
 
+    All of its API work has one deadline, however many methods are called.
+
     Whatever a provider cannot do raises :class:`~ppg_integrations.errors.UnsupportedError`: each
     method says so itself until a subclass overrides it and names it in ``capabilities``.
 
@@ -196,6 +178,18 @@ class Provider(ABC):
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = Settings({}) if settings is None else settings
+        self._deadline: Deadline | None = None
+
+    @property
+    def deadline(self) -> Deadline:
+        """Of all API work of this instance. Its time runs from the first use on.
+
+        Raises:
+            ConfigurationError: ``PPG_TIMEOUT`` is no number of seconds.
+        """
+        if self._deadline is None:
+            self._deadline = Deadline(self.settings.timeout)
+        return self._deadline
 
     def read(
         self, target: Target, progress: Progress = silent, *, replica: bool = False
@@ -261,6 +255,7 @@ class Provider(ABC):
         *,
         in_use: str = "",
         in_place: bool = False,
+        pair: ConnectionPair | None = None,
         progress: Progress = silent,
     ) -> Rotated:
         """A new credential for the database of the one in use.
@@ -269,6 +264,7 @@ class Provider(ABC):
             intend: to be called right before each request that makes or changes something.
             in_use: id of the one in use; empty where it is not known.
             in_place: by the provider's own rotation, which ends the old secret at once.
+            pair: the pair in use, where one is known; it may tell hosts that an API does not.
 
         Raises:
             ProviderError: the provider could not.

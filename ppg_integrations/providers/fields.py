@@ -18,7 +18,7 @@ class Conversation:
     Attributes:
         provider: as in ``PPG_PROVIDER``.
         title: the provider's name, for people.
-        changed: whether a request may have changed something at the provider.
+        changed: whether a request may have changed something at the provider that nobody knows of.
     """
 
     def __init__(self, provider: str, title: str) -> None:
@@ -100,6 +100,12 @@ class Fields:
         """A list of objects; empty where it is absent or null."""
         return () if self._absent(path) else self.each(*path)
 
+    @property
+    def identity(self) -> str:
+        """Its ``id``; empty where it has none that is a text."""
+        value = self._value(("id",))
+        return value if _is_text(value) else ""
+
     def __eq__(self, other: object) -> bool:
         return self._data == other._data if isinstance(other, Fields) else NotImplemented
 
@@ -145,6 +151,7 @@ class Fields:
         origin = self._origin
         raise ProviderError(
             f"{self._subject()} has no {what} at {self._name(path)}",
+            hint="Is this the provider's API, and ppg-integrations new enough for it?",
             provider=origin.conversation.provider,
             status=origin.status,
             request_id=origin.request_id,

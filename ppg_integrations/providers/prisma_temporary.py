@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, ClassVar, Final
 from urllib.parse import urlencode
 
+from ..errors import ProviderError
 from .api import API, Rules
 from .apibase import service_base
 from .base import (
@@ -40,13 +41,13 @@ _KIND: Final = "temporary database"
 def _hint(status: int, _message: str) -> str:
     if status == 429:
         return (
-            "Many temporary databases were made just now: wait a few minutes. With an account "
+            "Many temporary databases were made just now. With an account "
             f"({CONSOLE}) and PRISMA_SERVICE_TOKEN, create works without --temporary."
         )
     return ""
 
 
-_RULES: Final = Rules(NAME, "Prisma's create-db service", hint=_hint)
+_RULES: Final = Rules(NAME, "create-db", hint=_hint)
 
 
 class TemporaryProvider(Provider):
@@ -72,9 +73,14 @@ class TemporaryProvider(Provider):
             "source": "cli",
         }
         progress("making a temporary database")
-        with API(_RULES, base, None, timeout=self.settings.timeout, progress=progress) as api:
+        with API(_RULES, base, None, timeout=self.deadline, progress=progress) as api:
             intend(Intent(NAME, "create", _KIND, name))
-            data = api.post("create", json=body).fields.at("data")
+            try:
+                data = api.post("create", json=body).fields.at("data")
+            except ProviderError as error:
+                if error.status in (400, 422) and request.region:
+                    error.hint = f"The regions are listed at {base}/regions"
+                raise
             expires = datetime.now(timezone.utc) + _LIFE
             return _generated(data, claim, f"{expires:%Y-%m-%dT%H:%M:%SZ}")
 
@@ -83,11 +89,11 @@ class TemporaryProvider(Provider):
         intent: Intent,
         progress: Progress = silent,  # noqa: ARG002 - nothing is asked
     ) -> Settled:
-        """The service has no way to look for what it made."""
+        """The service has no way to look for what it made: nothing is left to be done."""
         return Settled(
-            "missing",
-            f"Whether the temporary database {intent.name} was made cannot be found out. If it "
-            "was, it deletes itself 24 hours later.",
+            "kept",
+            f"Whether the temporary database {intent.name} was made, nobody can find out. If it "
+            "was, it deletes itself within 24 hours.",
         )
 
 

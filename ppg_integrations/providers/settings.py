@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 #: Seconds, where ``PPG_TIMEOUT`` says nothing.
 TIMEOUT: Final = 30.0
 _MOST: Final = 3600.0
+#: How users call us where no framework does it for them.
+PROGRAM: Final = "ppg-connect"
 
 
 class Found(NamedTuple):
@@ -33,6 +35,7 @@ class Settings:
         environ: the process environment.
         file: the variables of the ``.env`` file.
         path: of that file, for messages.
+        program: how the user calls us, for the next command to type.
     """
 
     def __init__(
@@ -40,22 +43,28 @@ class Settings:
         environ: Mapping[str, str],
         file: Mapping[str, str] | None = None,
         path: str | None = None,
+        *,
+        program: str = PROGRAM,
     ) -> None:
         self._environ = environ
         self._file = file or {}
         self._most = _MOST
         self.path = path
+        self.program = program
 
     def within(self, seconds: float) -> Settings:
         """The same, with no more time than is left of a deadline that runs already, in seconds."""
-        hurried = Settings(self._environ, self._file, self.path)
-        hurried._most = seconds
-        return hurried
+        return self._with(self._file, seconds)
 
     def without(self, *names: str) -> Settings:
         """The same, without these variables of the file."""
         file = {name: value for name, value in self._file.items() if name not in names}
-        return Settings(self._environ, file, self.path)
+        return self._with(file, self._most)
+
+    def _with(self, file: Mapping[str, str], most: float) -> Settings:
+        settings = Settings(self._environ, file, self.path, program=self.program)
+        settings._most = most
+        return settings
 
     def find(self, *wanted: str) -> Found | None:
         """The first of these names that the environment has, else the first that the file has."""

@@ -15,6 +15,7 @@ from ..pair import ConnectionPair
 from ..providers.base import GenerateRequest, Progress, Provider, Target, silent
 from ..providers.settings import Settings
 from ..resolve import DEFAULT_ENV_FILE, resolve
+from .options import check
 
 #: Whose temporary databases there are.
 TEMPORARY: Final = "prisma"
@@ -68,12 +69,19 @@ class Context:
         Raises:
             EnvFileError: the file cannot be read.
         """
+        return Settings(self.environ, self.file(), str(self.env_file), program=self.program)
+
+    def file(self) -> Mapping[str, str]:
+        """The variables of the ``.env`` file, as that is now.
+
+        Raises:
+            EnvFileError: the file cannot be read.
+        """
         from .. import envfile
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # resolving the pair names them
-            found = envfile.read(self.env_file)
-        return Settings(self.environ, found, str(self.env_file))
+            return envfile.read(self.env_file)
 
     @property
     def options(self) -> Mapping[str, str]:
@@ -109,6 +117,8 @@ class Context:
             # The front end prints pair.warnings itself.
             warnings.simplefilter("ignore")
             named = {part: value for part in names.TARGET if (value := getattr(self, part))}
+            if name and (named or self.provider):
+                check(self, providers.load(name, settings))
             if name and named and "read" in providers.load(name, settings).capabilities:
                 from ..remote import resolve_remote
 
@@ -128,6 +138,17 @@ class Context:
     def pair_in_file(self) -> ConnectionPair | None:
         """The pair that the ``.env`` file holds, which is what ``create`` writes; None if none.
 
+        Its replica does not count: one that is refused, or another database's, is to be mended by
+        the next ``create`` and shall not stand in its way.
+
+        Raises:
+            ConfigurationError: it cannot be used.
+        """
+        return self._without_replica({names.RESOLVE: "never"})
+
+    def whole_pair_in_file(self) -> ConnectionPair | None:
+        """The same, and its replica has to be one too.
+
         Raises:
             ConfigurationError: it cannot be used.
         """
@@ -135,8 +156,9 @@ class Context:
 
     def pair_in_environment(self) -> ConnectionPair | None:
         """The pair that the environment holds, which wins over the file; None if it holds none."""
+        environ = {**self.environ, names.RESOLVE: "never"}
         try:
-            return self._resolved({**self.environ, names.RESOLVE: "never"}, file=False)
+            return self._without_replica(environ, file=False)
         except ConfigurationError:  # what is wrong with it is said where it is used
             return None
 
@@ -150,6 +172,22 @@ class Context:
                 )
             except MissingURLError:
                 return None
+
+    def _without_replica(
+        self, environ: Mapping[str, str], *, file: bool = True
+    ) -> ConnectionPair | None:
+        """The pair, whatever may be wrong with its replica."""
+        try:
+            return self._resolved(environ, file=file)
+        except ConfigurationError as error:
+            values = {**(self.file() if file else {}), **environ}
+            replicas = [values.pop(name, "") for name in names.REPLICA]
+            if not any(replicas):
+                raise
+            try:
+                return self._resolved(values, file=False)
+            except ConfigurationError:
+                raise error from None
 
     def in_use(self, pair: ConnectionPair | None) -> str:
         """The id of the connection that `pair` is; empty where that is not known."""
@@ -165,7 +203,18 @@ class Context:
 
         if self.temporary and not self.provider:
             return TEMPORARY
-        return self.provider or providers.require(self.settings)
+        settings = self.settings
+        name = self.provider or providers.detect_in(settings)
+        if name or providers.tokens_in(settings):
+            return name or providers.require(settings)
+        tokens = [providers.tokens(each)[0] for each in providers.NAMES if providers.tokens(each)]
+        raise ConfigurationError(
+            f"no provider: neither --provider nor {names.PROVIDER} names one, and no provider's "
+            "token is set",
+            hint=f"Set {', '.join(tokens[:-1])} or {tokens[-1]}. Without an account: "
+            f"{self.program} create --temporary makes a database that lives for a day, and "
+            f"{self.program} create --provider local starts the embedded PostgreSQL.",
+        )
 
     def load(self, name: str, *, temporary: bool | None = None) -> Provider:
         """The provider called `name`, with the settings of this call.

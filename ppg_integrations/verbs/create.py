@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace as replaced
 
 from .. import envfile, names
 from ..entry import Entry
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, ProviderError, joined
 from ..generation import asking
 from ..journal import Journal
 from ..pair import ConnectionPair
-from ..providers.base import Intend, Intent, Provider
+from ..providers.base import Intend, Provider
+from ..providers.settings import Settings
+from ..providers.target import target
 from ..urls import PostgresURL
-from . import handover, pending
+from . import handover, options, pending, variables
 from .context import Context
 from .handover import Stored
 from .turn import turn
@@ -28,9 +29,11 @@ def create(context: Context, *, allow_tracked: bool = False, replace: bool = Fal
     Args:
         context: the settings of this call.
         allow_tracked: write the secret even into a file that git tracks or would track.
-        replace: put the pair in the place of one that belongs to another provider.
+        replace: put the pair in the place of one that belongs to another provider, or that of a
+            temporary database in the place of any.
 
     Raises:
+        UsageError: an option that was typed means nothing to this provider.
         EnvFileError: the file or the journal may not be written; nothing was generated.
         ConfigurationError: no provider, or the file holds another provider's pair.
         ChoiceError: several databases could be meant; nothing was generated.
@@ -39,6 +42,7 @@ def create(context: Context, *, allow_tracked: bool = False, replace: bool = Fal
     """
     name = context.provider_name()
     provider = context.load(name)
+    options.check(context, provider)
     envfile.check_writable(context.env_file, allow_tracked=allow_tracked)
     journal = Journal(context.env_file)
     journal.prepare()
@@ -51,8 +55,10 @@ def create(context: Context, *, allow_tracked: bool = False, replace: bool = Fal
             return stored
         if not replace:
             _refuse_foreign_pair(context, name)
+        if context.temporary and not replace:
+            _refuse_any_pair(context)
         pending.settle(context, journal)
-        before = None if replace else context.pair_in_file()
+        before = _before(context, replace=replace)
         earlier = context.in_use(before)
         entry = handover.resume(context, journal, provider)
         origin: handover.Origin = "resumed"
@@ -74,16 +80,20 @@ def _generate(context: Context, journal: Journal, provider: Provider) -> Entry:
     entry = Entry(provider=provider.name, request=context.wanted(provider))
 
     def ask(intend: Intend) -> Entry:
-        intents: list[Intent] = []
-
-        def noted(intent: Intent) -> None:
-            intend(intent)
-            intents[:] = [intent]
-
-        generated = provider.generate(context.request(provider), noted, context.progress)
-        return replaced(entry, generated=generated, intent=intents[0] if intents else None)
+        request = context.request(provider)
+        return replaced(entry, generated=provider.generate(request, intend, context.progress))
 
     return asking(journal, entry, ask)
+
+
+def _before(context: Context, *, replace: bool) -> ConnectionPair | None:
+    """The pair that is about to be overwritten."""
+    try:
+        return context.pair_in_file()
+    except ConfigurationError:
+        if replace:
+            return None
+        raise
 
 
 def _earlier(
@@ -96,7 +106,13 @@ def _earlier(
     """That the connection in use until now still lives."""
     made = entry.generated
     assert made is not None
+    if context.temporary and id and not context.file().get(names.CLAIM_URL):
+        return (f"The earlier connection {id} is still alive.",)
     if before is None or id in {made.id, entry.retire} or "revoke" not in provider.capabilities:
+        return ()
+    if before.provider not in (None, provider.name):
+        return ()  # --replace was said of it
+    if id and not _is_listed(context, provider, id):
         return ()
     if id and "read" in provider.capabilities:
         # Perhaps the owner of the tables: not one that we made, nor one to be advised to end.
@@ -110,9 +126,40 @@ def _earlier(
     return (f"The earlier connection is still alive, and its id is not known: {listing}",)
 
 
+def _is_listed(context: Context, provider: Provider, id: str) -> bool:  # noqa: A002
+    """Whether the provider still has the connection of the file; yes, where it does not say."""
+    if "list" not in provider.capabilities:
+        return True
+    # Of the database that the file still names, which may be another one than the new pair's.
+    place = target(provider, Settings({}, context.file()), {})
+    try:
+        listed = provider.connections(replaced(place, branch="", role=""), in_use=id)
+    except ProviderError:
+        return True
+    return any(each.id == id for each in listed)
+
+
+def _refuse_any_pair(context: Context) -> None:
+    """A temporary database that nobody claimed is lost with its URLs; and so is any other pair."""
+    found = context.file()
+    if not any(found.get(name, "").strip() for name in (names.POOLED[0], names.DIRECT[0])):
+        return
+    id = found.get(names.CONNECTION, "").rpartition(":")[0]  # noqa: A001
+    claim = found.get(names.CLAIM_URL, "").strip()
+    kind = "a temporary database" if claim else "a pair"
+    raise ConfigurationError(
+        f"{context.env_file} holds {kind}{f', {id}' if id else ''}, which create --temporary would "
+        "overwrite",
+        hint=joined(
+            f"To keep that database, claim it: {claim}" if claim else "",
+            "Add --replace, or write to another file with --env-file.",
+        ),
+    )
+
+
 def _refuse_foreign_pair(context: Context, provider: str) -> None:
     """A URL of another provider in the file may be the only copy of its password."""
-    found: Mapping[str, str] = envfile.read(context.env_file)
+    found = context.file()
     for variable in (names.POOLED[0], names.DIRECT[0]):
         if not found.get(variable, "").strip():
             continue
@@ -120,7 +167,7 @@ def _refuse_foreign_pair(context: Context, provider: str) -> None:
             url = PostgresURL.parse(found[variable], source=f"{variable} in {context.env_file}")
             # The host has the first word. Where it has none, the file's own name for the provider
             # counts, but "local" only for this machine, where a PostgreSQL may also be the user's.
-            host = handover.provider_of(url)
+            host = variables.provider_of(url)
             mine = host if host not in (None, "local") else found.get(names.PROVIDER, "")
             if mine == "local" != host:
                 mine = ""

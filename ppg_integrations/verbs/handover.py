@@ -12,23 +12,22 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal
 
-from .. import arrange, credential_cache, doctor, drivers, envfile, hosts, in_use, names
+from .. import credential_cache, doctor, drivers, envfile, in_use, names
 from ..entry import Entry, now
 from ..errors import ConnectError, ProviderError
-from ..generation import GONE
+from ..generation import GONE, exists, place_of
 from ..journal import Journal
-from ..pair import ConnectionPair, Source
-from ..providers import gitbranch
+from ..pair import ConnectionPair
 from ..providers.base import Generated, Provider
 from ..resolve import resolve
-from ..urls import PostgresURL
-from . import pending
+from . import pending, proof, variables
 from .context import Context
 from .show import pair_json
 
 #: ``generated`` by this run; ``read``, as it existed already; ``resumed`` from an interrupted run;
-#: ``shared``, as another run at the same time had just stored it.
-Origin = Literal["generated", "read", "resumed", "shared"]
+#: ``rotated``, the same one with another secret; ``shared``, as another run at the same time had
+#: just stored it.
+Origin = Literal["generated", "read", "resumed", "rotated", "shared"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,8 @@ class Stored:
         origin: where the connection came from.
         notes: what else the user should know; each has been reported already.
         details: more of it, by name, such as ``claim_url``.
+        verb: what was done.
+        owns_nothing: it is a role that was made just now, and may be none to migrate with.
     """
 
     pair: ConnectionPair
@@ -53,6 +54,8 @@ class Stored:
     origin: Origin
     notes: tuple[str, ...]
     details: Mapping[str, str]
+    verb: Literal["create", "rotate"] = "create"
+    owns_nothing: bool = False
 
     def as_json(self, *, reveal: bool = False) -> dict[str, Any]:
         document = pair_json(self.pair, reveal=reveal)
@@ -84,8 +87,9 @@ def resume(context: Context, journal: Journal, provider: Provider) -> Entry | No
         try:
             drivers.connect(generated.direct).close()
         except ConnectError as error:
-            if error.code not in GONE:
-                error.hint = f"{error.hint} {_give_up(context, generated)}".strip()
+            target = context.target(provider, place_of(generated, entry.request))
+            if error.code not in GONE or exists(provider, target, generated):
+                error.also(proof.give_up(context, entry))
                 raise
             journal.clear(entry.key)
             context.report(
@@ -117,16 +121,16 @@ def finish(
         ConnectError: an endpoint does not work; the file is as it was.
         EnvFileError: the file cannot be written.
     """
+    context.progress("proving both endpoints")
+    entry, diagnosis = proof.prove(context, entry)
     generated = entry.generated
     assert generated is not None
-    context.progress("proving both endpoints")
-    pair = _pair_of(generated, entry.provider, context)
-    diagnosis = _prove(context, entry, pair)
-    if generated.replica is not None:
-        _prove_replica(pair, generated.replica)
-    values = _values(context, entry, generated)
-    update = envfile.update(context.env_file, values, allow_tracked=allow_tracked)
-    notes = (*generated.notes, *update.notes, *_shadowed(context, values), *notes)
+    values = variables.of(context, entry)
+    update = envfile.update(
+        context.env_file, {**values.set, **values.blanked}, allow_tracked=allow_tracked
+    )
+    shadowed = _shadowed(context, values.set)
+    notes = (*generated.notes, *update.notes, *values.notes, *shadowed, *notes)
     credential_cache.forget(entry.provider)
     for note in notes:
         context.report(note)
@@ -140,10 +144,14 @@ def finish(
         generated.id,
         generated.name,
         diagnosis,
-        tuple(values),
+        tuple(values.set),
         origin,
         notes,
         generated.details,
+        entry.verb,
+        bool(entry.request.get("role"))
+        and entry.intent is not None
+        and entry.intent.kind == "role",
     )
 
 
@@ -159,7 +167,7 @@ def retired(context: Context, journal: Journal, entry: Entry, stored: Stored) ->
         notes = pending.retire(context, journal, due[0]) if due else ()
     except ProviderError as error:
         more = f"The new connection is in use; the next run retires {entry.retire}."
-        error.hint = f"{error.hint} {more}".strip()
+        error.also(more)
         raise
     for note in notes:
         context.report(note)
@@ -197,31 +205,6 @@ def found(
     return Stored(pair, identity, "", doctor.diagnose(pair), (), "shared", (note,), {})
 
 
-def _values(context: Context, entry: Entry, generated: Generated) -> dict[str, str]:
-    provider = entry.provider
-    values = {
-        names.POOLED[0]: generated.pooled.reveal(),
-        names.DIRECT[0]: generated.direct.reveal(),
-    }
-    if generated.replica is not None:
-        values[names.REPLICA[0]] = generated.replica.reveal()
-    values[names.CONNECTION] = in_use.mark(generated.id, generated.direct)
-    if provider_of(generated.direct) != provider or provider == "local":
-        # The hosts do not say it, so the file has to.
-        values[names.PROVIDER] = provider
-    branch = entry.request.get("branch", "")
-    if branch.startswith(gitbranch.AUTO) or "branches" not in context.load(provider).capabilities:
-        branch = ""
-    # The next create shall not go back to the default branch.
-    remembered = {names.TARGET["branch"]: branch} if branch else {}
-    return {**values, **remembered, **generated.remember}
-
-
-def provider_of(url: PostgresURL) -> str | None:
-    """Whose host it is."""
-    return hosts.classify(url.host, url.port).provider
-
-
 def _where_they_are_now(context: Context, made: Generated) -> Generated:
     """The embedded servers, started; another program may have taken their ports meanwhile."""
     from ..providers.local.provider import servers_of
@@ -234,51 +217,6 @@ def _where_they_are_now(context: Context, made: Generated) -> Generated:
         pooled=made.pooled.replace(port=pooler.port),
         direct=made.direct.replace(port=status.postgres.port),
     )
-
-
-def _pair_of(generated: Generated, provider: str, context: Context) -> ConnectionPair:
-    source = Source("provider", provider)
-    return ConnectionPair(
-        generated.pooled,
-        generated.direct,
-        source,
-        source,
-        provider,
-        (),
-        str(context.env_file.absolute()),
-    )
-
-
-def _prove(context: Context, entry: Entry, pair: ConnectionPair) -> doctor.Diagnosis:
-    assert entry.generated is not None
-    diagnosis = doctor.diagnose(pair)
-    for problem in diagnosis.problems:
-        if problem.severity == "error":
-            again = f"Then run {entry.verb} again: it takes up the same one."
-            raise ConnectError(
-                f"{entry.title} was generated and kept, and does not work yet: {problem.message}",
-                hint=f"{problem.hint} {again} {_give_up(context, entry.generated)}".strip(),
-            )
-    return diagnosis
-
-
-def _prove_replica(pair: ConnectionPair, replica: PostgresURL) -> None:
-    """Nothing, where the replica is one of the pair's database and lets us in.
-
-    Raises:
-        MismatchedPairError: it is another database, or the primary itself.
-        ConnectError: it cannot be connected to.
-    """
-    source = Source("provider", pair.provider or "")
-    left, right, third = (
-        arrange.Half(url, source) for url in (pair.pooled, pair.require_direct(), replica)
-    )
-    arrange.check_replica(third, left, right, frozenset())
-    drivers.connect(replica).close()
-
-
-def _give_up(context: Context, generated: Generated) -> str:
-    return f"To give it up instead: {context.program} revoke {generated.id}"
 
 
 def _written_pair(context: Context, provider: str) -> ConnectionPair:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from .. import envfile, in_use
@@ -10,15 +11,26 @@ from ..entry import Entry
 from ..errors import ConfigurationError, UsageError
 from ..generation import asking
 from ..journal import Journal
-from ..providers.base import Intend, Provider
-from . import handover, pending
+from ..pair import ConnectionPair
+from ..providers.base import Intend, Intent, Provider
+from . import handover, options, pending, variables
 from .context import Context
 from .handover import Stored
 from .turn import turn
 
+#: Told what a rotation costs; raises where that is too much.
+Confirm = Callable[[str], None]
+
+_COSTS = "The old password ends at once, and what is connected with it is cut off."
+
 
 def rotate(
-    context: Context, *, grace: float = 0.0, in_place: bool = False, allow_tracked: bool = False
+    context: Context,
+    *,
+    grace: float = 0.0,
+    in_place: bool = False,
+    allow_tracked: bool = False,
+    confirm: Confirm | None = None,
 ) -> Stored:
     """Generates a successor of the connection in use, puts it to use, and retires the old one.
 
@@ -30,9 +42,12 @@ def rotate(
         grace: seconds that the old connection lives on after that; this run waits for them.
         in_place: by the provider's own rotation, which ends the old secret at once.
         allow_tracked: write the secret even into a file that git tracks or would track.
+        confirm: asked before the provider is, where the old secret ends at once; without it, that
+            is reported right before the request that does it.
 
     Raises:
-        UsageError: a grace for a secret that ends at once.
+        UsageError: a grace for a secret that ends at once, or an option that means nothing to this
+            provider.
         EnvFileError: the file or the journal may not be written; nothing was generated.
         ConfigurationError: no provider, or the pair in the file cannot be understood.
         ChoiceError: several databases could be meant; nothing was generated.
@@ -43,6 +58,13 @@ def rotate(
         raise UsageError("--in-place ends the old secret at once: --grace means nothing with it")
     name = context.provider_name()
     provider = context.load(name)
+    options.check(context, provider)
+    if provider.rotation_drops_connections and grace:
+        raise UsageError(
+            f"{provider.title} ends the old secret at once: --grace means nothing with it",
+            hint=f"Without an outage: {context.program} create --role NAME --create, then revoke "
+            "the old one.",
+        )
     envfile.check_writable(context.env_file, allow_tracked=allow_tracked)
     journal = Journal(context.env_file)
     journal.prepare()
@@ -59,13 +81,19 @@ def rotate(
                 hint=f"--provider {pair.provider}",
             )
         old = context.in_use(pair)
+        ends = in_place or provider.rotation_drops_connections
         mark = in_use.mark(old, pair.direct or pair.pooled) if pair is not None and old else ""
         entry = handover.resume(context, journal, provider)
         origin: handover.Origin = "resumed" if entry else "generated"
         if entry is None:
             wanted = context.wanted(provider)
             entry = Entry(name, "rotate", wanted, retire_mark=mark, grace=grace)
-            entry = _rotate(context, journal, provider, entry, old, in_place)
+            if ends and confirm is not None:
+                confirm(_COSTS)
+            warning = _COSTS if ends and confirm is None else ""
+            entry = _rotate(context, journal, provider, entry, pair, in_place, warning)
+            if entry.intent is not None and entry.intent.action == "rotate":
+                origin = "rotated"
         elif (
             not entry.retire
             and entry.generated is not None
@@ -95,25 +123,32 @@ def _unknown(context: Context) -> str:
     )
 
 
-def warning(context: Context, *, in_place: bool = False) -> str:
-    """What a rotation costs that the user should know before it; empty if nothing.
-
-    Raises:
-        ConfigurationError: no provider.
-    """
-    provider = context.load(context.provider_name())
-    if not (in_place or provider.rotation_drops_connections):
-        return ""
-    return "The old password ends at once, and what is connected with it is cut off."
-
-
 def _rotate(
-    context: Context, journal: Journal, provider: Provider, entry: Entry, old: str, in_place: bool
+    context: Context,
+    journal: Journal,
+    provider: Provider,
+    entry: Entry,
+    pair: ConnectionPair | None,
+    in_place: bool,
+    warning: str,
 ) -> Entry:
+    request = context.request(provider)
+    if "replica" in provider.capabilities and variables.has_replica(context):
+        request = replace(request, replica=True)  # its URL has the old password too
+
     def ask(intend: Intend) -> Entry:
-        request = context.request(provider)
+        def warned(intent: Intent) -> None:
+            intend(intent)
+            if warning:
+                context.report(warning)
+
         rotated = provider.rotate(
-            request, intend, in_use=old, in_place=in_place, progress=context.progress
+            request,
+            warned,
+            in_use=context.in_use(pair),
+            in_place=in_place,
+            pair=pair,
+            progress=context.progress,
         )
         return replace(entry, generated=rotated.generated, retire=rotated.retire)
 

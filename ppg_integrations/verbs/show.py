@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .. import names
 from ..pair import ConnectionPair, Source
 from ..urls import PostgresURL
 from .context import Context
@@ -16,6 +17,11 @@ def show(context: Context) -> ConnectionPair:
         ConfigurationError: there is none, or it cannot be used.
     """
     return context.pair()
+
+
+def claim_url(context: Context, pair: ConnectionPair) -> str:
+    """Where the temporary database of the pair in use is claimed; empty for any other pair."""
+    return context.settings.get(names.CLAIM_URL) if context.in_use(pair) else ""
 
 
 def pair_json(pair: ConnectionPair, *, reveal: bool = False) -> dict[str, Any]:

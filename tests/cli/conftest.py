@@ -11,6 +11,8 @@ import pytest
 from ppg_integrations import providers
 from ppg_integrations.journal import Journal
 from ppg_integrations.providers.local.servers import LocalServers
+from tests.support.doubles.accounts import Accounts
+from tests.support.doubles.neon import NeonDouble
 from tests.support.scripted import Desk, Scripted, drop
 
 
@@ -35,6 +37,18 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def journal(shop: Path) -> Journal:
     """The journal of the project's ``.env``."""
     return Journal(shop / ".env")
+
+
+@pytest.fixture
+def neon(
+    shop: Path, servers: LocalServers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[NeonDouble]:
+    """Neon's double, whose token is set."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with Accounts(servers) as accounts, NeonDouble(accounts) as double:
+        monkeypatch.setenv("NEON_API_HOST", double.url)
+        monkeypatch.setenv("NEON_API_KEY", double.token)
+        yield double
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,11 +43,10 @@ def test_elsewhere_they_are_listed_with_the_option_to_add(
     first, second = ids(double)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("error: ")
-    assert lines[1:] == [
-        f"  {first}  shop",
-        f"  {second}  blog?[2J?",
-        f"  Say which: --project {first}",
-    ]
+    assert lines[1] == f"  {first}  shop"
+    assert lines[2].startswith(f"  {second}  blog")
+    assert "\x1b" not in lines[2]
+    assert lines[3:] == [f"  Say which: --project {first}"]
     assert main(["create", "--json"]) == 1
     error = json.loads(capsys.readouterr().out)["error"]
     assert list(error) == ["type", "message", "hint"]
@@ -59,7 +59,8 @@ def on_a_terminal(answers: bytes, *arguments: str) -> tuple[int, str]:
     pid, descriptor = pty.fork()
     if pid == 0:
         os.execv(sys.executable, [sys.executable, "-m", "ppg_integrations", *arguments])
-    os.write(descriptor, answers)
+    if answers:
+        os.write(descriptor, answers)
     output = b""
     while True:
         try:
@@ -92,3 +93,40 @@ def test_no_answer_is_the_error_that_it_is_elsewhere(double: PrismaDouble) -> No
     assert status == 1
     assert "Say which: --project" in shown
     assert double.count("POST") == 0
+
+
+def test_who_revokes_on_a_terminal_is_asked_and_enter_means_no(
+    double: PrismaDouble, shop: Path
+) -> None:
+    project = double.workspace.projects[0].id
+    for _ in range(2):
+        assert main(["create", "--project", project, "--database", "main"]) == 0
+    old, new = (each.id for each in double.workspace.connections)
+    for answer in (b"\n", b"n\n", b"\x04"):
+        status, shown = on_a_terminal(answer, "revoke", old)
+        assert status == 2, shown
+        assert re.search(rf"Revoke {old} \(shop-.*\) for good\? \[y/N\] ", shown)
+        assert "nothing was revoked" in shown
+    # The one in use is refused before anybody is asked.
+    status, shown = on_a_terminal(b"y\n", "revoke", new)
+    assert status == 1
+    assert "for good" not in shown
+    assert [each.id for each in double.workspace.connections] == [old, new]
+    assert on_a_terminal(b"y\n", "revoke", old)[0] == 0
+    assert [each.id for each in double.workspace.connections] == [new]
+
+
+def test_who_rotates_in_place_on_a_terminal_is_asked(double: PrismaDouble, shop: Path) -> None:
+    project = double.workspace.projects[0].id
+    assert main(["create", "--project", project, "--database", "main"]) == 0
+    before = (shop / ".env").read_bytes()
+    double.requests.clear()
+    status, shown = on_a_terminal(b"n\n", "rotate", "--in-place")
+    assert status == 2
+    assert "is cut off. Go on? [Y/n]" in shown
+    assert double.requests == []
+    assert (shop / ".env").read_bytes() == before
+    status, shown = on_a_terminal(b"\n", "rotate", "--in-place")
+    assert status == 0, shown
+    assert "rotated" in shown
+    assert (shop / ".env").read_bytes() != before

@@ -20,6 +20,7 @@ from ppg_integrations.providers.base import Generated, GenerateRequest, Intend, 
 from ppg_integrations.providers.local import provider as local_provider
 from ppg_integrations.providers.local.servers import LocalServers
 from ppg_integrations.verbs import handover as module
+from ppg_integrations.verbs import proof
 from ppg_integrations.verbs.context import Context
 from ppg_integrations.verbs.create import create
 
@@ -98,7 +99,7 @@ def test_an_interrupted_run_is_finished_by_the_next(
 
     monkeypatch.setattr(local_provider.LocalProvider, "generate", spy)
     target, name = {
-        "prove": (module, "_prove"),
+        "prove": (proof, "prove"),
         "write": (envfile, "update"),
         "clear": (Journal, "clear"),
     }[step]
@@ -124,7 +125,7 @@ def test_a_pending_connection_that_is_gone_is_let_go(
     project: Path, servers: LocalServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_prove", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(proof, "prove", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             run(project)
     (entry,) = Journal(project / ".env").entries()
@@ -263,8 +264,11 @@ def test_no_provider_says_how_to_name_one(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["create"]) == 1
-    assert "--provider local" in capsys.readouterr().err
-    assert main(["create", "--provider", "nonesuch"]) == 1
+    err = capsys.readouterr().err
+    for way in ("PRISMA_SERVICE_TOKEN", "NEON_API_KEY", "CASEDEV_API_KEY", "create --temporary"):
+        assert way in err
+    assert "create --provider local" in err
+    assert main(["create", "--provider", "nonesuch"]) == 2
     assert "prisma, neon, casedev, local" in capsys.readouterr().err
     assert main(["create", "--provider", "neon"]) == 1
     assert "NEON_API_KEY" in capsys.readouterr().err

@@ -105,7 +105,7 @@ def test_show_with_a_token_alone_says_that_secrets_cannot_be_read(
 ) -> None:
     monkeypatch.setenv("PRISMA_SERVICE_TOKEN", double.token)
     assert main(["show"]) == 1
-    assert "ppg_connect create" in capsys.readouterr().err
+    assert "`ppg-connect create`" in capsys.readouterr().err
 
 
 def test_a_temporary_database_needs_no_account(
@@ -116,9 +116,46 @@ def test_a_temporary_database_needs_no_account(
         assert main(["create", "--temporary", "--json"]) == 0
         connection = json.loads(capsys.readouterr().out)["connection"]
         assert {"id", "name", "claim_url", "expires_at"} == set(connection)
+        first = envfile.read(shop / ".env")
+        assert first["PPG_CLAIM_URL"] == connection["claim_url"]
+        assert main(["show"]) == 0
+        assert f"claim url {connection['claim_url']}\n" in capsys.readouterr().out
+        assert main(["show", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["claim_url"] == connection["claim_url"]
+        # Its claim URL would be lost with it.
+        assert main(["create", "--temporary"]) == 1
+        err = capsys.readouterr().err
+        assert f"holds a temporary database, {connection['id']}" in err
+        assert connection["claim_url"] in err
+        assert "--replace" in err
+        assert envfile.read(shop / ".env") == first
+        assert len(service.requests) == 1
         assert main(["create", "--temporary", "--replace"]) == 0
-        out = capsys.readouterr().out
-        assert "claim url " in out
-        assert "expires at " in out
+        printed = capsys.readouterr()
+        assert f"The temporary database of {connection['id']} is not in use" in printed.err
+        assert connection["claim_url"] in printed.err
+        assert envfile.read(shop / ".env")["PPG_CLAIM_URL"] != connection["claim_url"]
+        assert "claim url " in printed.out
+        assert "expires at " in printed.out
         assert main(["create", "--temporary", "--provider", "neon"]) == 2
         assert len(service.requests) == 2
+
+
+def test_a_claim_url_goes_with_its_database(
+    double: PrismaDouble,
+    shop: Path,
+    servers: LocalServers,
+    capsys: Captured,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with CreateDbDouble(servers) as service:
+        monkeypatch.setenv("CREATE_DB_WORKER_URL", service.url)
+        assert main(["create", "--temporary"]) == 0
+        claim = envfile.read(shop / ".env")["PPG_CLAIM_URL"]
+        monkeypatch.setenv("PRISMA_SERVICE_TOKEN", double.token)
+        capsys.readouterr()
+        assert main(["create"]) == 0
+        assert claim in capsys.readouterr().err
+        assert envfile.read(shop / ".env")["PPG_CLAIM_URL"] == ""
+        assert main(["show", "--json"]) == 0
+        assert "claim_url" not in json.loads(capsys.readouterr().out)

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ppg_integrations import envfile
 from ppg_integrations.cli import main
 from ppg_integrations.journal import Journal
-from ppg_integrations.providers.local.servers import LocalServers
-from tests.support.doubles.accounts import Accounts
+from ppg_integrations.providers.base import Generated
+from ppg_integrations.providers.neon import NeonProvider
 from tests.support.doubles.neon import NeonDouble
 
 Captured = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
-def double(
-    shop: Path, servers: LocalServers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[NeonDouble]:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with Accounts(servers) as accounts, NeonDouble(accounts) as double:
-        monkeypatch.setenv("NEON_API_HOST", double.url)
-        monkeypatch.setenv("NEON_API_KEY", double.token)
-        yield double
+def double(neon: NeonDouble) -> NeonDouble:
+    return neon
 
 
 def user(capsys: Captured, *arguments: str) -> str:
@@ -81,3 +77,91 @@ def test_a_rotation_warns_that_it_cuts_off_what_is_connected(
     assert after["DIRECT_URL"] != before["DIRECT_URL"]
     assert after["PPG_CONNECTION"].rpartition(":")[0] == before["PPG_CONNECTION"].rpartition(":")[0]
     assert main(["doctor"]) == 0
+
+
+def test_the_branch_that_was_named_stays_the_one_of_the_file(
+    double: NeonDouble, shop: Path, capsys: Captured
+) -> None:
+    assert main(["create", "--branch", "dev", "--create"]) == 0
+    first = user(capsys, "show")
+    assert envfile.read(shop / ".env")["PPG_BRANCH"] == "dev"
+    assert main(["create"]) == 0
+    assert user(capsys, "show") == first
+    # What auto is now it need not stay: it is kept as it was said.
+    subprocess.run(["git", "init", "-q", "-b", "elsewhere"], check=True)
+    assert main(["create", "--branch", "auto-or-default", "--allow-tracked"]) == 0
+    assert envfile.read(shop / ".env")["PPG_BRANCH"] == "auto-or-default"
+    subprocess.run(["git", "symbolic-ref", "HEAD", "refs/heads/dev"], check=True)
+    assert main(["create", "--allow-tracked"]) == 0
+    assert user(capsys, "show") == first
+
+
+def test_the_branch_in_use_is_not_deleted_by_any_of_its_names(
+    double: NeonDouble, shop: Path, capsys: Captured
+) -> None:
+    assert main(["create", "--branch", "dev", "--create"]) == 0
+    branch, _, role = (
+        envfile.read(shop / ".env")["PPG_CONNECTION"].rpartition(":")[0].partition("/")
+    )
+    for name in ("dev", branch, role, f"{branch}/{role}"):
+        capsys.readouterr()
+        assert main(["revoke", name]) == 1
+        assert "in use" in capsys.readouterr().err
+    assert double.count("DELETE") == 0
+    assert main(["doctor"]) == 0
+
+
+def test_a_replica_is_proved_written_and_shown(
+    double: NeonDouble, shop: Path, capsys: Captured
+) -> None:
+    assert main(["create", "--replica"]) == 1
+    assert "--create" in capsys.readouterr().err
+    assert not (shop / ".env").exists()
+    assert main(["create", "--replica", "--create"]) == 0
+    capsys.readouterr()
+    assert main(["show", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    ends = {(shown[part]["host"], shown[part]["port"]) for part in ("pooled", "direct", "replica")}
+    assert len(ends) == 3
+    assert main(["rotate"]) == 0
+    assert main(["doctor"]) == 0
+
+
+def test_a_replica_that_is_the_primary_is_not_written(
+    double: NeonDouble, shop: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["create"]) == 0
+    before = (shop / ".env").read_text()
+    generate = NeonProvider.generate
+
+    def confused(self: NeonProvider, *arguments: Any) -> Generated:
+        found = generate(self, *arguments)
+        return replace(found, replica=found.pooled)
+
+    monkeypatch.setattr(NeonProvider, "generate", confused)
+    capsys.readouterr()
+    assert main(["create", "--replica", "--create"]) == 1
+    assert "same server" in capsys.readouterr().err
+    assert (shop / ".env").read_text() == before
+
+
+def test_what_was_cached_before_a_rotation_is_forgotten(
+    double: NeonDouble, shop: Path, capsys: Captured
+) -> None:
+    assert main(["doctor"]) == 0  # by the API, and into the cache
+    assert main(["create"]) == 0
+    assert main(["rotate"]) == 0
+    (shop / ".env").unlink()
+    assert main(["doctor"]) == 0  # the old password would be refused
+
+
+def test_what_the_file_says_of_another_providers_database_is_not_heeded(
+    double: NeonDouble, shop: Path, capsys: Captured
+) -> None:
+    (shop / ".env").write_text(
+        "DATABASE_URL=postgres://u:p@pooled.db.prisma.io/postgres\n"
+        "PPG_PROJECT=proj_prisma1\nPPG_DATABASE=db_prisma1\n"
+    )
+    assert main(["create", "--provider", "neon", "--replace"]) == 0
+    written = envfile.read(shop / ".env")
+    assert written["PPG_PROJECT"] == double.project.id

@@ -59,6 +59,7 @@ def test_a_rotation_proves_and_stores_before_it_retires(
 
     desk.before = before
     out, err = ppg(capsys, "rotate")
+    assert out.endswith("\nNext: restart what was started with the old URLs\n")
     assert seen == [True]
     assert f"{created} is retired" in err
     assert list(desk.alive) == [id_in_file(shop)] != [created]
@@ -139,7 +140,9 @@ def test_a_wait_that_is_interrupted_is_finished_by_the_next_run(
 
     clocks = SimpleNamespace(sleep=interrupted, monotonic=time.monotonic)
     monkeypatch.setattr(module, "time", clocks)
-    ppg(capsys, "rotate", "--grace", "300", status=130)
+    _, err = ppg(capsys, "rotate", "--grace", "300", status=130)
+    told = "interrupted; the next create, rotate or revoke goes on from there"
+    assert err.splitlines()[-1] == told
     (entry,) = journal.entries()
     assert (entry.stage, entry.retire) == ("stored", created)
     assert id_in_file(shop) != created
@@ -219,10 +222,14 @@ def test_revoke_refuses_the_one_in_use(
     error = json.loads(ppg(capsys, "revoke", created, "--json", status=1)[0])["error"]
     assert "in use" in error["message"]
     assert created in desk.alive
-    out, _ = ppg(capsys, "revoke", created, "--force")
+    out, err = ppg(capsys, "revoke", created, "--force")
     assert out == f"revoked {created}\n"
+    assert f"{shop / '.env'} still holds its URLs, which are dead now: `ppg-connect create`" in err
     assert desk.alive == {}
     assert not works(in_file(shop))
+    # Nor does anybody say that it is still there.
+    _, err = ppg(capsys, "create")
+    assert err == ""
 
 
 def test_revoke_says_what_the_provider_says(desk: Desk, created: str, capsys: Captured) -> None:
@@ -257,7 +264,7 @@ def test_list_marks_the_one_in_use(desk: Desk, shop: Path, created: str, capsys:
     assert [each["in_use"] for each in document["connections"]] == [False, True]
     assert list(document["connections"][0]) == ["id", "name", "created_at", "in_use"]
     desk.alive.clear()
-    assert ppg(capsys, "list")[0] == "none\n"
+    assert ppg(capsys, "list")[0] == "no connections\n\nNext: ppg-connect create\n"
 
 
 def test_names_cannot_steer_the_terminal(desk: Desk, created: str, capsys: Captured) -> None:

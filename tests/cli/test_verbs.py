@@ -300,7 +300,7 @@ def test_a_provider_that_is_none_is_said(
     verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", NEON_POOLED)
-    assert main([verb, "--provider", "frob"]) == 1
+    assert main([verb, "--provider", "frob"]) == 2  # wrong usage, and not a wrong setting
     assert "prisma, neon, casedev, local" in capsys.readouterr().err
     monkeypatch.setenv("PPG_PROVIDER", "frob")
     assert main([verb]) == 1
@@ -334,6 +334,7 @@ def test_ctrl_c_is_no_traceback() -> None:
         _, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Traceback" not in err
+    assert "interrupted" not in err  # nothing is under way
 
 
 def test_help_and_version_are_short() -> None:
@@ -384,3 +385,27 @@ def test_progress_is_shown_only_when_a_step_takes_long() -> None:
     screen.line("done")
     assert err.getvalue() == "slow ...\n"
     assert out.getvalue() == "done\n"
+
+
+def test_notes_that_follow_one_another_stand_together() -> None:
+    import io
+    from types import SimpleNamespace
+
+    from ppg_integrations.cli import render
+    from ppg_integrations.cli.screen import Screen
+    from ppg_integrations.problems import problem
+
+    usage = [problem("usage", provider="Prisma Postgres", text=text) for text in ("a", "b")]
+    worse = problem("different-servers")
+    out = io.StringIO()
+    render.problems(Screen(out, out), SimpleNamespace(problems=(worse, *usage)))  # type: ignore[arg-type]
+    assert [bool(line) for line in out.getvalue().splitlines()] == [
+        *(False, True, True),
+        *(False, True, True),
+    ]
+
+
+def test_the_help_says_what_becomes_of_a_name() -> None:
+    for verb in ("create", "rotate"):
+        shown = " ".join(ppg(verb, "--help").stdout.split())
+        assert "begins; the host and a random part follow" in shown

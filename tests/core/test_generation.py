@@ -17,6 +17,7 @@ from ppg_integrations.providers.base import (
     GenerateRequest,
     Intend,
     Intent,
+    Listed,
     Settled,
     Target,
     silent,
@@ -211,3 +212,41 @@ def test_no_request_without_a_place_to_keep_it(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(errors.EnvFileError, match="no folder"):
         ask()
     assert Once.made == []
+
+
+def test_a_hint_that_says_how_it_goes_on_needs_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    hint = "Run this again: it goes on from here."
+
+    def late(_target: Target) -> Generated:
+        raise errors.ProviderUnavailableError("not ready", hint=hint, nothing_done=False)
+
+    monkeypatch.setattr(Once, "answer", staticmethod(late))
+    with pytest.raises(errors.ProviderUnavailableError) as caught:
+        ask()
+    assert caught.value.hint == hint
+    assert len(journals()) == 1
+
+
+def test_a_refused_login_that_is_still_listed_is_taken_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server may learn late of a credential that its provider has just made."""
+    listed = [Listed("con-1", "shop", "", False)]
+    monkeypatch.setattr(Once, "capabilities", frozenset({"generate", "list"}))
+    monkeypatch.setattr(Once, "connections", lambda *_, **__: tuple(listed), raising=False)
+    write = credential_cache.Slot.write
+
+    def full(*_: object, **__: object) -> None:
+        raise errors.EnvFileError("the disk is full")
+
+    def refused(_url: Any) -> Any:
+        raise errors.ConnectError("no", code="wrong-password")
+
+    monkeypatch.setattr(credential_cache.Slot, "write", full)
+    monkeypatch.setattr(drivers, "connect", refused)
+    for _ in range(2):
+        with pytest.raises(errors.EnvFileError):
+            ask()
+    assert len(Once.made) == 1
+    listed.clear()
+    monkeypatch.setattr(credential_cache.Slot, "write", write)
+    assert ask().warnings[0].startswith("con-1, which an earlier run generated, does not exist")
+    assert len(Once.made) == 2

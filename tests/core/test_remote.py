@@ -184,13 +184,23 @@ def test_an_older_answer_serves_while_the_api_is_down(monkeypatch: pytest.Monkey
     assert warning.startswith("Fake's API is down; the URLs that it gave at 2")
     assert "cached at" in str(pair.pooled_source)
     assert TOKEN not in warning
-    # It was tried a moment ago: the next start need not wait for it.
-    before = len(Fake.asked)
+    # The next start asks again, and would see a refusal.
     assert ask().warnings == pair.warnings
-    assert len(Fake.asked) == before
-    age(monkeypatch, 90)
+    assert len(Fake.asked) == 3
+    fail_with(monkeypatch, refused(401))
+    with pytest.raises(errors.ProviderError, match="401"):
+        ask()
+
+
+def test_an_older_answer_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    ask(PPG_TIMEOUT="600")
+    assert Fake.asked[-1][2] == 600
+    age(monkeypatch, 7200)
+    ask(PPG_TIMEOUT="600")
+    assert 9 < Fake.asked[-1][2] <= 10
+    age(monkeypatch, 7200)
     ask()
-    assert len(Fake.asked) == before + 1
+    assert Fake.asked[-1][2] == 5
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])

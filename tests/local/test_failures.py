@@ -99,7 +99,7 @@ def test_a_pooler_that_vanishes_is_reported_as_moved_to_the_server(
     assert status.pooler is None
     assert status.moved == {before.pooler.port: before.postgres.port}
     assert status.notes[0].startswith("No pooler: ")
-    assert "`ppg-connect local start` finds a pooler" in status.notes[0]
+    assert "`local start` finds a pooler" in status.notes[0]
     assert local.status() == replace(status, moved={})
     monkeypatch.undo()
     assert local.start().pooler is None  # not looked for with each start

@@ -48,19 +48,11 @@ def test_the_local_provider_generates(project):
         assert other.direct.database == "other"
         assert other.notes[0].startswith("The database 'Other' is called other here: ")
         assert generated.notes == ()
-        request = GenerateRequest(
-            target=Target(project="p", branch="b", role="r"),
-            region="x",
-            replica=True,
-            project_folder=project / "shop",
-        )
-        (note,) = provider.generate(request, intents.append).notes
-        assert "--project, --branch, --role, --region, --replica changed nothing" in note
         target = Target(database="Postgres")
         request = GenerateRequest(target=target, project_folder=project / "shop")
         with pytest.raises(LocalServerError, match="keeps the database name postgres"):
             provider.generate(request, intents.append)
-        assert len(intents) == 3
+        assert len(intents) == 2
     finally:
         servers.erase()
 

@@ -147,7 +147,7 @@ def test_the_metadata_says_what_a_reader_of_the_index_needs(built: Built) -> Non
         for requirement in said.get_all("Requires-Dist", [])
         if "extra ==" not in requirement
     }
-    assert always == {"filelock", "httpx", "platformdirs", "python-dotenv"}
+    assert always == {"filelock", "httpx", "platformdirs", "python-dotenv", "tenacity"}
 
 
 # What they do once installed

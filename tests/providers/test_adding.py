@@ -62,4 +62,6 @@ def test_the_page_names_what_there_is():
         where = ROOT / ("ppg_integrations" if path.startswith("providers/") else "") / path
         assert where.exists(), path
     capabilities = set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))
-    assert capabilities | {"branches", "replica", "servers"} == set(get_args(Capability))
+    assert capabilities | {"databases", "branches", "roles", "replica", "servers"} == set(
+        get_args(Capability)
+    )

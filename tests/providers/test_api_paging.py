@@ -113,6 +113,16 @@ def test_a_server_without_an_end_is_left_after_a_hundred_pages(lists):
     assert len(lists.requests) == 100
 
 
+def test_what_comes_again_with_another_field_is_given_once(lists):
+    again = page("b", "c")
+    again["data"][0]["used"] = 7
+    nameless = {"data": [{"id": 1}, {"id": 1}, {}, {}], "pagination": {"next": "2"}}
+    lists.answer = {None: page("a", "b", next="1"), "1": nameless, "2": again}.get
+    with API(RULES, lists.url, None, timeout=10) as api:
+        found = list(api.pages("things", items="data", cursor=("pagination", "next")))
+    assert [each.identity for each in found] == ["a", "b", "", "", "", "", "c"]
+
+
 def test_the_flag_for_more_decides(lists):
     more = ("pagination", "hasMore")
     pages = {

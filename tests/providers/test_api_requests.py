@@ -150,7 +150,8 @@ def test_an_error_carries_what_the_provider_said(api, things):
     things.fail(status=404, body=body, headers={"X-Request": "req-1"})
     error = refused(api, "get", "things", "a/b")
     assert str(error).startswith(
-        "Neon's API at 127.0.0.1 answered 404 to GET /things/a%2Fb: project not found\n"
+        f"Neon's API at 127.0.0.1:{things.port} answered 404 to GET /things/a%2Fb: "
+        "project not found\n"
     )
     assert "PPG_PROJECT" in error.hint
     assert (error.provider, error.status, error.request_id) == ("neon", 404, "req-1")
@@ -202,7 +203,7 @@ def test_what_a_server_says_cannot_reach_a_terminal_as_a_command(api, things):
         (401, "NEON_API_KEY"),
         (403, "NEON_API_KEY"),
         (404, "PPG_PROJECT"),
-        (500, "later"),
+        (500, "Try again"),
     ],
 )
 def test_the_usual_errors_have_a_next_step(api, things, status, hint):

@@ -145,6 +145,7 @@ def test_a_retry_after_beyond_the_deadline_fails_at_once(api, things, method):
     when = datetime.now(timezone.utc) + timedelta(hours=1)
     assert "come back in 3600 s" in caught.value.hint
     assert f"{when:%Y-%m-%d %H}" in caught.value.hint
+    assert "minute" not in caught.value.hint
     assert len(things.requests) == 1
 
 
@@ -169,7 +170,15 @@ def test_a_retry_after_beyond_the_deadline_fails_at_once(api, things, method):
 def test_retry_after_of_every_spelling(value, seconds):
     assert retryafter.seconds(value) == seconds
     if seconds is not None:
-        assert "come back" in retryafter.advice(seconds)
+        advice = retryafter.advice(seconds)
+        assert ("for years" if seconds == 10**8 else f"come back in {seconds} s") in advice
+
+
+@pytest.mark.parametrize("value", ["99999999999", "Fri, 31 Dec 2099 23:59:59 GMT"])
+def test_a_retry_after_of_years_names_no_day_that_nobody_named(api, things, value):
+    things.fail(status=429, headers={"Retry-After": value}, times=None)
+    with pytest.raises(ProviderUnavailableError, match="not to come back for years"):
+        api.get("things")
 
 
 def test_a_refused_connection_was_never_used():
@@ -179,6 +188,8 @@ def test_a_refused_connection_was_never_used():
         with pytest.raises(ProviderUnavailableError, match="refused") as caught:
             api.post("things")
     assert caught.value.nothing_done
+    assert url.removeprefix("http://") in caught.value.message
+    assert "PPG_API_URL" in caught.value.hint
 
 
 def test_a_post_that_found_no_connection_is_sent_again():

@@ -19,7 +19,7 @@ from ppg_integrations.providers.casedev import CasedevProvider
 from ppg_integrations.providers.settings import Settings
 from ppg_integrations.urls import PostgresURL
 from tests.support.doubles.accounts import Accounts
-from tests.support.doubles.casedev import CasedevDouble
+from tests.support.doubles.casedev import REGIONS, CasedevDouble
 
 PROJECTS = "/database/v1/projects"
 
@@ -286,7 +286,8 @@ def test_answers_that_contradict_the_question_or_each_other_are_refused(double, 
     assert ":p@" not in str(caught.value)
     with pytest.raises(ProviderError, match=said) as caught:
         provider(double).generate(request("new", create=True), lambda _: None)
-    assert not caught.value.nothing_done
+    assert caught.value.nothing_done, "the new branch was answered: the next run finds it"
+    assert caught.value.hint
 
 
 def test_one_host_with_two_ports_is_a_pair(double):
@@ -307,6 +308,13 @@ def test_an_api_that_is_gone_is_told(double, status):
     assert "retired" in caught.value.hint
     assert "DATABASE_URL" in caught.value.hint
     assert "console.case.dev" in caught.value.hint
+
+
+def test_a_region_that_there_is_not_is_told_with_those_that_are_known(double):
+    asked = request(project="new", region="mars-1", create=True)
+    with pytest.raises(ProviderError, match="Invalid region") as caught:
+        provider(double).generate(asked, lambda _: None)
+    assert all(region in caught.value.hint for region in REGIONS)
 
 
 @pytest.mark.parametrize("id", ["../x", "a/b", "a b", ".."])

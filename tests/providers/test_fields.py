@@ -100,7 +100,7 @@ def test_a_wrong_type_is_named_and_not_shown(reader, path, message):
 
 def test_a_place_inside_is_named_from_the_top():
     inner = fields({"data": {"items": [{"a": 1}, {"x": [{"b": {}}]}]}})
-    with pytest.raises(ProviderError, match=r"no text at data\.items\[1\]\.x\[0\]\.b\.c$"):
+    with pytest.raises(ProviderError, match=r"no text at data\.items\[1\]\.x\[0\]\.b\.c\n"):
         inner.at("data").each("items")[1].each("x")[0].at("b").text("c")
 
 

@@ -178,11 +178,11 @@ def test_everything_at_once(intents):
 
 
 @pytest.mark.parametrize("end", ["failed", "cancelled"])
-def test_an_operation_that_fails_is_told_and_what_was_made_is_not_forgotten(neon, end):
+def test_an_operation_that_fails_is_told(neon, end):
     neon.steps = ("running", end)
     with pytest.raises(ProviderError, match=f"create_branch has {end}") as raised:
         generate(neon, branch="dev")
-    assert not raised.value.nothing_done
+    assert raised.value.nothing_done, "the request itself was answered"
     assert "console" in raised.value.hint
 
 
@@ -196,7 +196,18 @@ def test_an_operation_that_does_not_end_is_given_up_at_the_deadline(neon, monkey
     monkeypatch.setattr(operations, "_EVERY", 60)  # a wait beyond the deadline is not begun
     with pytest.raises(ProviderUnavailableError, match="waiting for the role app") as raised:
         generate(neon, role="app")
-    assert not raised.value.nothing_done
+    assert raised.value.nothing_done
+    assert "goes on from here" in raised.value.hint
+    neon.steps = ("finished",)
+    assert generate(neon, role="app").direct.user == "app"
+
+
+def test_a_password_that_was_shown_once_and_lost_is_told(neon):
+    neon.project.store_passwords = False
+    neon.steps = ("failed",)
+    with pytest.raises(ProviderError, match="has failed") as raised:
+        generate(neon, role="app")
+    assert f"revoke {neon.branch.id}/app" in raised.value.hint
 
 
 def test_progress_tells_what_is_made(neon):
@@ -231,11 +242,30 @@ def test_a_lost_answer_may_have_left_something(neon):
     assert neon.count("POST") == 1
 
 
-def test_trouble_after_something_was_made_says_so(neon):
+def test_trouble_after_an_answer_leaves_nothing_to_find_out(neon):
     neon.rewrite = lambda uri, pooled: uri.replace("-pooler", "")
     with pytest.raises(ProviderError, match="not the two endpoints") as raised:
         generate(neon, role="app")
+    assert raised.value.nothing_done
+    neon.rewrite = lambda uri, pooled: uri
+    assert generate(neon, role="app").direct.user == "app"
+
+
+@pytest.mark.parametrize("answer", [{}, {"branch": {"id": 7}}])
+def test_an_answer_that_is_not_understood_leaves_the_intent(neon, answer):
+    neon.fail("POST", "/branches", status=201, body=json.dumps(answer), work=True)
+    with pytest.raises(ProviderError, match="branch") as raised:
+        generate(neon, branch="dev")
     assert not raised.value.nothing_done
+
+
+def test_no_role_is_made_whose_urls_nobody_would_know(neon, intents):
+    neon.project.store_passwords = False
+    next(iter(neon.branch.endpoints.values())).host = "db.example.com"
+    with pytest.raises(ProviderError, match=r"db\.example\.com does not tell") as raised:
+        generate(neon, intents, role="app")
+    assert (intents, neon.count("POST")) == ([], 0)
+    assert "Make the role in the console" in raised.value.hint
 
 
 def test_an_intent_that_cannot_be_kept_stops_the_request(neon):
@@ -298,7 +328,21 @@ def test_a_password_that_is_lost_for_good_can_be_reset(neon):
     (owner,) = neon.branch.roles
     database = next(iter(neon.branch.databases))
     ids = {"branch": neon.branch.id, "database": database}
-    for kind, action in (("password", "rotate"), ("role", "create")):
+    for kind, action, then in (("password", "rotate", "rotate"), ("role", "create", "revoke")):
         settled = settle(neon, kind, owner, action, **ids)
         assert settled.outcome == "kept"
-        assert "rotate" in settled.text
+        assert f"`ppg-connect {then}" in settled.text
+
+
+def test_a_reset_of_a_role_of_any_name_is_settled(neon):
+    role = "Ann\n\x1b[31m"
+    neon.add_role(neon.branch, role)
+    neon.fail("POST", "/reset_password", cut="before", work=True)
+    intents = []
+    with pytest.raises(ProviderError):
+        request = GenerateRequest(target=Target(role=role))
+        provider(neon).rotate(request, intents.append)
+    assert intents[0].name.isprintable()
+    settled = provider(neon).settle(intents[0])
+    assert settled.generated.direct.user == role
+    assert settled.text.isprintable()

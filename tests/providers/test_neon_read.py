@@ -168,6 +168,15 @@ def test_auto_without_such_a_branch_is_an_error_unless_told_otherwise(neon):
     assert "default branch main" in found.notes[0]
 
 
+def test_auto_or_default_does_where_git_does_not_tell(neon, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # no work tree
+    with pytest.raises(ConfigurationError, match="git branch is not known"):
+        read(neon, Target(branch="auto"))
+    found = read(neon, Target(branch="auto-or-default"))
+    assert found.id.startswith(neon.branch.id)
+    assert found.notes == ("The git branch is not known; this is the default branch main.",)
+
+
 def test_a_protected_branch_has_a_note(neon):
     neon.branch.protected = True
     assert "protected" in read(neon).notes[0]
@@ -223,7 +232,8 @@ def test_several_databases_are_a_choice_unless_one_is_named(neon):
     with pytest.raises(ChoiceError, match="2 databases") as raised:
         read(neon)
     assert raised.value.option == "database"
-    assert [choice[0] for choice in raised.value.choices] == list(neon.branch.databases)
+    assert list(raised.value.choices) == [(name, "") for name in neon.branch.databases]
+    assert "second" not in raised.value.message, "whoever shows the error lists the choices"
     assert read(neon, Target(database="second")).direct.database == "second"
     with pytest.raises(ProviderError, match="no database called 'third'"):
         read(neon, Target(database="third"))
@@ -294,7 +304,7 @@ def test_a_password_that_is_not_stored_says_what_to_do(neon, known):
         neon.project.store_passwords = True
     with pytest.raises(ProviderError, match="does not store passwords") as raised:
         read(neon)
-    assert "rotate" in raised.value.hint
+    assert "rotate --branch main --role" in raised.value.hint
     assert raised.value.status == 412
 
 

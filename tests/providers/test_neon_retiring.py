@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 
 from ppg_integrations.errors import ChoiceError, ConfigurationError, ProviderError
@@ -10,6 +12,7 @@ from ppg_integrations.providers import load
 from ppg_integrations.providers.base import GenerateRequest, Target
 from ppg_integrations.providers.neon import operations
 from ppg_integrations.providers.settings import Settings
+from ppg_integrations.urls import PostgresURL
 from tests.support.doubles.neon import NeonDouble
 
 
@@ -147,10 +150,90 @@ def test_passwords_that_are_not_stored_can_still_be_reset(neon):
 
 
 def test_trouble_after_the_reset_is_not_taken_for_nothing(neon):
-    neon.rewrite = lambda uri, pooled: uri.replace("-pooler", "")
-    with pytest.raises(ProviderError, match="not the two endpoints") as raised:
+    neon.steps = ("failed",)
+    with pytest.raises(ProviderError, match="has failed") as raised:
         rotate(neon)
     assert not raised.value.nothing_done
+
+
+def test_urls_that_do_not_fit_are_refused_before_the_reset(neon):
+    neon.rewrite = lambda uri, pooled: uri.replace("-pooler", "")
+    with pytest.raises(ProviderError, match="not the two endpoints"):
+        rotate(neon)
+    assert neon.count("POST") == 0
+
+
+def test_a_reset_that_takes_too_long_does_not_lose_the_password(neon, monkeypatch):
+    neon.steps = ()
+    monkeypatch.setattr(operations, "_EVERY", 60)  # a wait beyond the deadline is not begun
+    rotated = rotate(neon)
+    (role,) = neon.branch.roles.values()
+    assert rotated.generated.direct.password.reveal() == role.password
+    assert "had not finished" in rotated.generated.notes[0]
+
+
+def test_the_replicas_url_has_the_new_password_too(neon):
+    replica = neon.add_endpoint(neon.branch, "read_only")
+    for stored in (True, False):
+        neon.project.store_passwords = stored
+        request = GenerateRequest(replica=True)
+        new = provider(neon).rotate(request, lambda intent: None).generated
+        assert new.replica.host == replica.host.replace(".", "-pooler.", 1)
+        assert new.replica.password == new.direct.password
+
+
+def elsewhere(neon):
+    """A project that stores no passwords, with a host of one's own."""
+    neon.project.store_passwords = False
+    next(iter(neon.branch.endpoints.values())).host = "db.example.com"
+    url = "postgresql://{}:old@{}:{}/other?sslmode=verify-full"
+    role = quote(owner(neon.branch))
+    pooled = PostgresURL.parse(url.format(role, "db.example.com", 6432))
+    direct = PostgresURL.parse(url.format(role, "db.example.com", 5432))
+    source = Source("environment", "DATABASE_URL")
+    return ConnectionPair(pooled, direct, source, source, "neon")
+
+
+def test_a_reset_whose_hosts_nobody_would_know_is_refused_before_it(neon):
+    pair = elsewhere(neon)
+    source, another = pair.pooled_source, pair.direct.replace(host="another.example.com")
+    other = ConnectionPair(pair.pooled, another, source, source, "neon")
+    for known in (None, other, ConnectionPair(pair.pooled, None, source, None, "neon")):
+        with pytest.raises(ProviderError, match="does not tell what the pooled one is") as raised:
+            rotate(neon, pair=known)
+        assert "`ppg-connect rotate` keeps their hosts" in raised.value.hint
+    assert neon.count("POST") == 0
+
+
+def test_the_pair_in_use_tells_both_hosts(neon):
+    pair = elsewhere(neon)
+    new = rotate(neon, pair=pair).generated
+    (role,) = neon.branch.roles.values()
+    (database,) = neon.branch.databases
+    for url, old in ((new.pooled, pair.pooled), (new.direct, pair.direct)):
+        assert (url.hosts, url.params) == (old.hosts, old.params)
+        assert (url.user, url.database) == (role.name, database)
+        assert url.password.reveal() == role.password
+
+
+def test_a_password_that_is_not_stored_has_a_way_out_that_works(neon):
+    neon.project.store_passwords = False
+    neon.add_role(neon.branch, "app")
+    with pytest.raises(ProviderError) as raised:
+        provider(neon).read(Target(role="app"))
+    assert "rotate --branch main --role app" in raised.value.hint
+    assert rotate(neon, Target(branch="main", role="app")).generated.direct.user == "app"
+    used = {"PPG_CONNECTION": f"{neon.branch.id}/{owner(neon.branch)}:0123abcd"}
+    for settings, expected in ((used, "--role NAME --create"), ({}, "rotate")):
+        with pytest.raises(ProviderError) as raised:
+            load("neon", Settings(neon.environ(), settings)).read(Target(role="app"))
+        assert expected in raised.value.hint
+        # a rotation stays on the role in use, so it would lead nowhere
+        assert ("rotate" in raised.value.hint) is not bool(settings)
+    elsewhere(neon)
+    with pytest.raises(ProviderError) as raised:
+        provider(neon).read(Target(role="app"))
+    assert "keeps their hosts" in raised.value.hint
 
 
 # revoke
@@ -247,8 +330,10 @@ def test_what_holds_the_pair_in_use_is_not_deleted_by_another_name(neon):
     used = {"PPG_CONNECTION": f"{dev.id}/app:0123abcd"}
     revoker = load("neon", Settings(neon.environ(), used, "/srv/.env"))
     for id in ("dev", dev.id, "app"):
-        with pytest.raises(ConfigurationError, match=r"in use: PPG_CONNECTION in /srv/\.env"):
+        with pytest.raises(ConfigurationError, match=r"in use: PPG_CONNECTION in /srv/\.env") as e:
             revoker.revoke(Target(branch="dev"), id)
+        other = "--role OTHER --create" if id == "app" else "--branch OTHER"
+        assert e.value.hint.endswith(f"ppg-connect create {other}")
     assert neon.count("DELETE") == 0
     neon.add_role(dev, "web")
     revoker.revoke(Target(branch="dev"), "web")
@@ -256,10 +341,15 @@ def test_what_holds_the_pair_in_use_is_not_deleted_by_another_name(neon):
     assert set(dev.roles) == {owner(dev)}
 
 
-def test_a_name_of_both_a_role_and_a_branch_is_a_choice(neon):
+def test_a_name_of_both_a_role_and_a_branch_says_what_to_type(neon):
     neon.add_role(neon.branch, "dev")
     dev = neon.add_branch(neon.project, "dev")
-    with pytest.raises(ChoiceError) as raised:
+    with pytest.raises(ProviderError) as raised:
         revoke(neon, "dev")
-    assert [id for id, _ in raised.value.choices] == [dev.id, f"{neon.branch.id}/dev"]
+    assert not isinstance(raised.value, ChoiceError), "no option would answer it"
+    ids = (dev.id, f"{neon.branch.id}/dev")
+    assert all(f"`ppg-connect revoke {id}`" in raised.value.hint for id in ids)
     assert neon.count("DELETE") == 0
+    for id in ids:
+        revoke(neon, id)
+    assert neon.count("DELETE") == 2

@@ -261,13 +261,28 @@ def test_the_plan_s_limit_is_told_with_the_way_out(double):
     assert caught.value.nothing_done
 
 
-def test_a_database_that_never_gets_ready_ends_in_time_and_keeps_the_intent(double):
+def test_a_database_that_gets_ready_too_late_is_found_by_the_next_run(double):
     double.workspace.polls = 1000
     ours = provider(double, PPG_TIMEOUT="0.5")
     with pytest.raises(ProviderUnavailableError, match="to become ready") as caught:
         ours.generate(request("shop", create=True), lambda _: None)
-    assert "again" in caught.value.hint
-    assert not caught.value.nothing_done
+    assert "goes on from here" in caught.value.hint
+    assert caught.value.nothing_done, "its request was answered"
+    (database,) = double.workspace.databases
+    (spare,) = database.connections
+    assert f"revoke {spare.id}" in caught.value.hint
+    database.polls = 0
+    assert works(provider(double).generate(request("shop", create=True), lambda _: None))
+    assert double.workspace.databases == [database]
+
+
+def test_a_refused_connection_still_tells_of_the_one_that_a_new_database_has(double):
+    double.fail("POST", CREATED, status=403)
+    with pytest.raises(ProviderError) as caught:
+        provider(double).generate(request("shop", create=True), lambda _: None)
+    (spare,) = double.workspace.connections
+    assert caught.value.nothing_done
+    assert f"revoke {spare.id}" in caught.value.hint
 
 
 @pytest.mark.parametrize("create", [False, True])
@@ -279,7 +294,7 @@ def test_a_database_that_failed_is_an_error(double, create):
     assert caught.value.nothing_done
 
 
-def test_a_new_database_that_fails_keeps_the_intent(double):
+def test_a_new_database_that_fails_is_told(double):
     double.workspace.polls = 1
 
     def fails(_text):
@@ -288,7 +303,8 @@ def test_a_new_database_that_fails_keeps_the_intent(double):
 
     with pytest.raises(ProviderError, match="status is failure") as caught:
         provider(double).generate(request("shop", create=True), lambda _: None, fails)
-    assert not caught.value.nothing_done
+    assert caught.value.nothing_done
+    assert "console" in caught.value.hint
 
 
 def test_a_database_that_exists_and_recovers_is_waited_for(double):
@@ -373,7 +389,7 @@ def test_an_answer_without_two_good_urls_is_refused_and_stays_known(double, chan
 def test_reading_needs_a_secret_that_the_api_does_not_show(double):
     with pytest.raises(UnsupportedError) as caught:
         provider(double).read(Target())
-    assert "ppg_connect create" in caught.value.hint
+    assert "`ppg-connect create`" in caught.value.hint
     assert "PPG_GENERATE=1" in caught.value.hint
     assert "read" not in PrismaProvider.capabilities
     assert double.requests == []

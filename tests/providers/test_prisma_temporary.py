@@ -75,6 +75,13 @@ def test_the_region_is_the_user_s_or_the_default(double, region):
     assert double.workspace.projects[0].region == (region or "us-east-1")
 
 
+def test_a_region_that_there_is_not_leads_to_the_list(double):
+    with pytest.raises(ProviderError, match="^create-db's API at") as caught:
+        provider(double).generate(request(region="mars-1"), lambda _: None)
+    assert caught.value.hint.endswith(f"{double.url}/regions")
+    assert caught.value.nothing_done
+
+
 def test_the_place_to_claim_it_can_be_moved(double):
     ours = provider(double, CLAIM_DB_WORKER_URL="http://localhost:8787/")
     made = ours.generate(request(), lambda _: None)
@@ -124,6 +131,6 @@ def test_a_lost_answer_cannot_be_found_and_ends_by_itself(double):
         provider(double).generate(request(), intents.append)
     assert not caught.value.nothing_done
     settled = provider(double).settle(intents[0])
-    assert settled.outcome == "missing"
+    assert settled.outcome == "kept", "nothing is left to be found out"
     assert "24 hours" in settled.text
     assert intents[0].name in settled.text

@@ -74,7 +74,7 @@ class Scripted(Provider):
     name: ClassVar[str] = "prisma"
     title: ClassVar[str] = "The scripted provider"
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {"generate", "list", "rotate", "revoke"}
+        {"generate", "list", "rotate", "revoke", "databases"}
     )
     desk: ClassVar[Desk]
 
@@ -90,6 +90,7 @@ class Scripted(Provider):
         *,
         in_use: str = "",
         in_place: bool = False,
+        pair: object = None,
         progress: Progress = silent,
     ) -> Rotated:
         return Rotated(self._made("rotate", "create", request.name, intend), in_use)

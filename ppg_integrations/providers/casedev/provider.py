@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from ...errors import ConfigurationError, ProviderError
+from ...errors import ConfigurationError
 from .. import gitbranch
 from ..api import API
 from ..apibase import api_base
@@ -56,34 +56,31 @@ class CasedevProvider(Provider):
         """The pair of a branch: the one that is named, or the project's default branch."""
         wanted = self._wanted(target.branch)
         with self._api(progress) as api:
-            project = things.only(things.projects(api), target.project, "project")
-            branch, notes = _branch(things.branches(api, project), target.branch, wanted, project)
+            project = self._project(things.projects(api), target)
+            found = things.branches(api, project)
+            branch, notes = self._branch(found, target.branch, wanted, project)
             return _generated(api, project, branch, notes)
 
     def generate(
         self, request: GenerateRequest, intend: Intend, progress: Progress = silent
     ) -> Generated:
         """The pair of a branch that exists; with `create`, one that is made where it does not."""
-        target, made = request.target, False
+        target = request.target
         wanted = self._wanted(target.branch)  # before anything is made: git may not tell
         with self._api(progress) as api:
             found = things.projects(api)
             missing = not things.named(found, target.project) if target.project else not found
             if request.create and missing:
-                project, made = self._make_project(api, request, intend, progress), True
+                project = self._make_project(api, request, intend, progress)
             else:
-                project = things.only(found, target.project, "project")
-            try:
-                branches = things.branches(api, project)
-                notes: tuple[str, ...] = ()
-                if request.create and wanted and not things.named(branches, wanted):
-                    branch, made = self._make_branch(api, project, wanted, intend, progress), True
-                else:
-                    branch, notes = _branch(branches, target.branch, wanted, project)
-                return _generated(api, project, branch, notes)
-            except ProviderError as error:
-                error.nothing_done = error.nothing_done and not made
-                raise
+                project = self._project(found, target)
+            branches = things.branches(api, project)
+            notes: tuple[str, ...] = ()
+            if request.create and wanted and not things.named(branches, wanted):
+                branch = self._make_branch(api, project, wanted, intend, progress)
+            else:
+                branch, notes = self._branch(branches, target.branch, wanted, project)
+            return _generated(api, project, branch, notes)
 
     def connections(
         self,
@@ -96,17 +93,17 @@ class CasedevProvider(Provider):
         """The branches of the project."""
         wanted = self._wanted(target.branch)
         with self._api(progress) as api:
-            project = things.only(things.projects(api), target.project, "project")
+            project = self._project(things.projects(api), target)
             branches = things.branches(api, project)
             if not in_use and pair is not None and branches:
                 # One question only, about the branch that it most likely is.
-                branch, _ = _branch(branches, target.branch, wanted, project)
+                branch, _ = self._branch(branches, target.branch, wanted, project)
                 mine = pair.direct or pair.pooled
                 url = uris.one(api, project, branch, pooled=pair.direct is None)
                 if (url.hosts, url.user, url.dbname) == (mine.hosts, mine.user, mine.dbname):
                     in_use = branch.id
         return tuple(
-            Listed(branch.id, branch.name, branch.created_at, branch.id == in_use)
+            Listed(branch.id, branch.title, branch.created_at, branch.id == in_use)
             for branch in branches
         )
 
@@ -119,14 +116,17 @@ class CasedevProvider(Provider):
                 found = things.branches(api, owners[0]) if owners else []
         for each in found:
             if each.name == intent.name:
-                text = f"{TITLE} has made the {intent.kind} {each.name} ({each.id}); it stays."
+                text = f"{TITLE} has made the {intent.kind} {each.title} ({each.id}); it stays."
                 return Settled("kept", text)
         return Settled("missing", f"{TITLE} has no {intent.kind} called {intent.name}.")
 
     def _api(self, progress: Progress) -> API:
         base = api_base(self.settings, self.api_variables, BASE)
         token = self.settings.token(TOKEN)
-        return API(RULES, base, token, timeout=self.settings.timeout, progress=progress)
+        return API(RULES, base, token, timeout=self.deadline, progress=progress)
+
+    def _project(self, found: Sequence[Thing], target: Target) -> Thing:
+        return things.only(found, target.project, "project", self.settings.program)
 
     def _wanted(self, branch: str) -> str:
         """The branch that is meant, by name or id; empty for the default one.
@@ -152,7 +152,9 @@ class CasedevProvider(Provider):
         body = {"name": name, **({"region": request.region} if request.region else {})}
         progress(f"making the project {name}")
         intend(Intent(NAME, "create", "project", name))
-        return things.thing(api.post(*PROJECTS, json=body).fields)
+        project = things.thing(api.post(*PROJECTS, json=body).fields)
+        api.answered()
+        return project
 
     def _make_branch(
         self, api: API, project: Thing, name: str, intend: Intend, progress: Progress
@@ -160,29 +162,32 @@ class CasedevProvider(Provider):
         _checked(name, "branch")
         progress(f"making the branch {name}")
         intend(Intent(NAME, "create", "branch", name, {"project": project.id}))
-        return things.thing(api.post(*PROJECTS, project.id, "branches", json={"name": name}).fields)
+        path = (*PROJECTS, project.id, "branches")
+        branch = things.thing(api.post(*path, json={"name": name}).fields)
+        api.answered()
+        return branch
 
-
-def _branch(
-    branches: Sequence[Thing], option: str, wanted: str, project: Thing
-) -> tuple[Thing, tuple[str, ...]]:
-    """The branch, and a note where it is not the one that was wanted."""
-    falls_back = option == gitbranch.AUTO_OR_DEFAULT and not things.named(branches, wanted)
-    if wanted and not falls_back:
-        return things.only(branches, wanted, "branch", f" in the project {project.name}"), ()
-    found = [each for each in branches if each.default]
-    found = found or things.named(branches, _DEFAULT_BRANCH)
-    branch = found[0] if found else things.only(branches, "", "branch")
-    if not option:
-        return branch, ()
-    asked = f"There is no branch {wanted}" if wanted else "The git branch is not known"
-    return branch, (f"{asked}: this is the default branch, {branch.name}.",)
+    def _branch(
+        self, branches: Sequence[Thing], option: str, wanted: str, project: Thing
+    ) -> tuple[Thing, tuple[str, ...]]:
+        """The branch, and a note where it is not the one that was wanted."""
+        program = self.settings.program
+        falls_back = option == gitbranch.AUTO_OR_DEFAULT and not things.named(branches, wanted)
+        if wanted and not falls_back:
+            return things.only(branches, wanted, "branch", program, project), ()
+        found = [each for each in branches if each.default]
+        found = found or things.named(branches, _DEFAULT_BRANCH)
+        branch = found[0] if found else things.only(branches, "", "branch", program, project)
+        if not option:
+            return branch, ()
+        asked = f"There is no branch {wanted}" if wanted else "The git branch is not known"
+        return branch, (f"{asked}: this is the default branch, {branch.title}.",)
 
 
 def _generated(api: API, project: Thing, branch: Thing, notes: tuple[str, ...]) -> Generated:
     pooled, direct = uris.read(api, project, branch)
     remember = {"PPG_PROJECT": project.id}
-    return Generated(branch.id, branch.name, pooled, direct, notes, remember=remember)
+    return Generated(branch.id, branch.title, pooled, direct, notes, remember=remember)
 
 
 def _checked(name: str, kind: str) -> str:

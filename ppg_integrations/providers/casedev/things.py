@@ -6,7 +6,8 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ...errors import ChoiceError
-from .rules import CONSOLE, NAME, PROJECTS, TITLE, refusal
+from ..printable import printable, word
+from .rules import BY_HAND, CONSOLE, NAME, PROJECTS, TITLE, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,11 @@ class Thing(NamedTuple):
     created_at: str = ""
     default: bool = False
 
+    @property
+    def title(self) -> str:
+        """Its name, for messages."""
+        return printable(self.name)
+
 
 def projects(api: API) -> list[Thing]:
     """Those that are not deleted."""
@@ -41,7 +47,7 @@ def branches(api: API, project: Thing) -> list[Thing]:
     """
     if project.status == "suspended":
         raise refusal(
-            f"{TITLE}'s project {project.name} ({project.id}) is suspended",
+            f"{TITLE}'s project {project.title} ({project.id}) is suspended",
             hint=f"See {CONSOLE} for the reason.",
         )
     fields = api.get(*PROJECTS, project.id, "branches").fields
@@ -56,12 +62,13 @@ def thing(fields: Fields) -> Thing:
     """
     found = fields.text("id")
     if not _ID.fullmatch(found):
-        raise refusal(f"{TITLE} answers with an id that has other characters than ids have")
-    # Shown on terminals, which obey control characters.
-    name = "".join(each if each.isprintable() else "?" for each in fields.text("name"))
+        raise refusal(
+            f"{TITLE} answers with an id that has other characters than ids have",
+            hint=f"Is this its API? {BY_HAND}",
+        )
     return Thing(
         found,
-        name,
+        fields.text("name"),
         fields.maybe_text("status"),
         fields.maybe_text("createdAt"),
         fields.maybe_flag("isDefault"),
@@ -75,8 +82,14 @@ def named(things: Sequence[Thing], wanted: str) -> list[Thing]:
     ]
 
 
-def only(things: Sequence[Thing], wanted: str, kind: str, where: str = "") -> Thing:
+def only(
+    things: Sequence[Thing], wanted: str, kind: str, program: str, project: Thing | None = None
+) -> Thing:
     """The one that is `wanted`; where nothing is, the only one.
+
+    Args:
+        program: how the user calls us, for hints.
+        project: which they belong to.
 
     Raises:
         ChoiceError: there are several.
@@ -85,7 +98,8 @@ def only(things: Sequence[Thing], wanted: str, kind: str, where: str = "") -> Th
     found = named(things, wanted) if wanted else list(things)
     if len(found) == 1:
         return found[0]
-    choices = tuple((each.id, each.name) for each in found or things)
+    where = f" in the project {project.title}" if project else ""
+    choices = tuple((each.id, each.title) for each in found or things)
     known = ", ".join(f"{each[1]} ({each[0]})" for each in choices[:20])
     if found:
         raise ChoiceError(
@@ -96,8 +110,9 @@ def only(things: Sequence[Thing], wanted: str, kind: str, where: str = "") -> Th
             provider=NAME,
         )
     missing = f"{kind} {wanted!r:.80}" if wanted else kind
+    within = f"--project {project.id} " if project else ""
     raise refusal(
         f"{TITLE} has no {missing}{where} that this token may see",
         hint=(f"There are: {known}. " if known else "")
-        + f"To make one: ppg-connect create --create --{kind} NAME",
+        + f"To make one: {program} create --create {within}--{kind} {word(wanted or 'NAME')}",
     )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from ... import hosts
 from ...errors import ConfigurationError
 from ...urls import PostgresURL
-from .rules import PROJECTS, TITLE, refusal
+from ..printable import printable
+from .rules import BY_HAND, PROJECTS, TITLE, refusal
 
 if TYPE_CHECKING:
     from ..api import API
@@ -23,16 +24,17 @@ def read(api: API, project: Thing, branch: Thing) -> tuple[PostgresURL, Postgres
     pooled = one(api, project, branch, pooled=True)
     direct = one(api, project, branch, pooled=False)
     if (pooled.user, pooled.dbname) != (direct.user, direct.dbname):
-        raise refusal(f"{TITLE}'s pooled and direct URL differ in user or database")
+        raise refusal(f"{TITLE}'s pooled and direct URL differ in user or database", hint=BY_HAND)
     # The hosts are Neon's as a rule; of others nothing is known but that they must differ.
     kinds = tuple(hosts.classify(url.host, url.port).kind for url in (pooled, direct))
     apart = (pooled.host, pooled.port) != (direct.host, direct.port)
     swapped = kinds[0] == "direct" or kinds[1] == "pooled"
     if not apart or swapped or hosts.same_server(pooled, direct) is False:
         raise refusal(
-            f"{TITLE}'s pooled URL has the host {pooled.host}:{pooled.port} and its direct one "
-            f"{direct.host}:{direct.port}: these are not the two endpoints of one database",
-            hint="Set DATABASE_URL and DIRECT_URL by hand, from the console.",
+            f"{TITLE}'s pooled URL has the host {printable(pooled.host)}:{pooled.port} and the "
+            f"direct one has {printable(direct.host)}:{direct.port}: these are not the two "
+            "endpoints of one database",
+            hint=BY_HAND,
         )
     return pooled, direct
 
@@ -47,12 +49,14 @@ def one(api: API, project: Thing, branch: Thing, *, pooled: bool) -> PostgresURL
     fields = api.get(*PROJECTS, project.id, "connection", query=query).fields
     if fields.flag("pooled") is not pooled:
         wanted = "pooled" if pooled else "direct"
-        raise refusal(f"{TITLE} was asked for the {wanted} URL and answers with the other one")
+        text = f"{TITLE} was asked for the {wanted} URL and answers with the other one"
+        raise refusal(text, hint=BY_HAND)
     if fields.text("branch") != branch.name:
-        raise refusal(f"{TITLE} was asked for the branch {branch.name} and answers with another")
+        text = f"{TITLE} was asked for the branch {branch.title} and answers with another"
+        raise refusal(text, hint=BY_HAND)
     # The error is raised outside of its handler, with no variable of a frame holding the URL.
     try:
         return PostgresURL.parse(fields.text("connectionUri"), source=f"{TITLE}'s connectionUri")
     except ConfigurationError as error:
         message, hint = error.message, error.hint
-    raise refusal(message, hint=hint)
+    raise refusal(message, hint=hint or BY_HAND)

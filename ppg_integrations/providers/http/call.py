@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 from ...errors import ConfigurationError
-from .redaction import printable
+from ..printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +50,10 @@ def call(
         except UnicodeEncodeError:
             url = ""
     if not 0 < len(url) <= _LONGEST:
-        raise ConfigurationError(f"the values for {method} {printable(where)} fit into no URL")
+        raise ConfigurationError(
+            f"the values for {method} {printable(where)} fit into no URL",
+            hint="Is one of the names or ids very long, or not Unicode?",
+        )
     body = None if json is None else jsonlib.dumps(json).encode()
     return Call(method, url, f"{method} {printable(where)}", body)
 
@@ -63,7 +66,9 @@ def _segment(text: str) -> str:
     try:
         return quote(text, safe="")
     except UnicodeEncodeError:
-        raise ConfigurationError(f"{text!a} is no id and no name: not Unicode") from None
+        raise ConfigurationError(
+            f"{text!a} is no id and no name: not Unicode", hint="Which one is meant?"
+        ) from None
 
 
 def _spelled(value: str | int | bool) -> str:

@@ -10,8 +10,8 @@ import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..printable import printable
 from . import proxies
-from .redaction import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +88,13 @@ def of(error: Exception, proxy: Secret | None) -> Failure:
             f"cannot be reached{through}: no connection", sent=False, again=True, late=True
         )
     if isinstance(error, httpx.ConnectError):
-        return Failure(f"cannot be reached{through}: {_system(causes)}", sent=False, again=True)
+        return Failure(
+            f"cannot be reached{through}: {_system(causes)}",
+            sent=False,
+            again=True,
+            hint="Is that address right, and does this machine have a way there? PPG_API_URL names "
+            "another API, HTTPS_PROXY a proxy.",
+        )
     if isinstance(error, httpx.TimeoutException):
         return late(sent=True)
     if isinstance(error, httpx.NetworkError):

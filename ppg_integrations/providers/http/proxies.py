@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from ...errors import ConfigurationError
 from ...secret import Secret
 from ..apibase import is_loopback
-from .redaction import printable
+from ..printable import printable
 
 if TYPE_CHECKING:
     import httpx

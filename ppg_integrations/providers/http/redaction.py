@@ -1,4 +1,4 @@
-"""Takes secrets and terminal escapes out of what a server says, before anybody sees it."""
+"""Takes secrets out of what a server says, before anybody sees it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from ...secret import MASK
+from ..printable import printable
 from . import jsontext
 
 if TYPE_CHECKING:
@@ -29,14 +30,6 @@ _ASSIGNED: Final = re.compile(
 _BEARER: Final = re.compile(r"(\b(?:bearer|basic)\s{1,4})[^\s,;\"'\\]+", re.IGNORECASE)
 _WORD: Final = re.compile(r"[^\s\"'<>]+")
 _DATABASES: Final = ("postgres", "postgresql", "prisma", "prisma+postgres")
-_ESCAPE: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]?|\x1b.?")
-
-
-def printable(text: str, *, most: int = 300) -> str:
-    """One line of at most that many characters, without any that a terminal acts upon."""
-    line = "".join(c if c.isprintable() else " " for c in _ESCAPE.sub("", text[: most * 20]))
-    line = " ".join(line.split())
-    return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def line(text: str, token: Secret | None, *, most: int = 300) -> str:

@@ -26,5 +26,7 @@ def seconds(value: str) -> float | None:
 
 def advice(wait: float) -> str:
     """That wait as a sentence for people."""
+    if wait >= _MOST:
+        return "It asks not to come back for years."
     when = datetime.now(timezone.utc) + timedelta(seconds=wait)
     return f"It asks to come back in {wait:.0f} s, at {when:%Y-%m-%d %H:%M:%S} UTC."

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ... import names
-from ...errors import ProviderError, ProviderUnavailableError
+from ...errors import ProviderError, ProviderUnavailableError, joined
+from ..printable import printable
 from . import errortext, jsontext, redaction, retryafter
 
 if TYPE_CHECKING:
@@ -45,14 +46,14 @@ class Judge:
 
     Args:
         rules: what its provider declares.
-        host: where it is, for messages.
+        host: where it is, with its port if that is not the usual one, for messages.
         token: to be taken out of whatever the server says.
         deadline: of everything.
     """
 
     def __init__(self, rules: Rules, host: str, token: Secret | None, deadline: Deadline) -> None:
         self._rules = rules
-        self._host = redaction.printable(host)
+        self._host = printable(host)
         self._token = token
         self._deadline = deadline
 
@@ -72,12 +73,17 @@ class Judge:
             over = self._deadline.rest() <= 0
             text += f" within {round(self._deadline.seconds if over else seconds, 2):g} s"
             hint = hint or f"Try again. {self._longer()}"
+        elif not hint:
+            hint = "Try again in a minute." if failure.unavailable else self._is_it()
         kind = ProviderUnavailableError if failure.unavailable else ProviderError
         return Verdict(
             error=kind(f"{text} ({call.shown})", hint=hint, provider=self._rules.provider),
             again=failure.again and (call.reads or not failure.sent),
             changed=failure.sent and not call.reads,
         )
+
+    def _is_it(self) -> str:
+        return f"Is {self._host} the provider's API, and not a page or a proxy?"
 
     def _longer(self) -> str:
         seconds = min(max(1.0, 2 * self._deadline.seconds), 3600.0)
@@ -115,7 +121,7 @@ class Judge:
             f"{self._rules.title}'s answer to {call.shown} is {data}",
             reply,
             request_id,
-            hint=f"Is {self._host} the provider's API, and not a page or a proxy?",
+            hint=self._is_it(),
         )
         return Verdict(reply.status, request_id, error=error, changed=not call.reads)
 
@@ -138,16 +144,17 @@ class Judge:
         if status >= 500 and request_id:
             text += f" (request {request_id})"
         unavailable = status in self._rules.retry_always or status in (408, 425, 429)
-        hints = (
-            self._rules.hint(status, said) or hints_for(status, self._rules.provider),
-            "" if after is None else retryafter.advice(after),
-        )
+        unavailable = unavailable or status >= 500
+        later = "Try again in a minute." if unavailable and status != 501 else ""
         return self._error(
-            ProviderUnavailableError if unavailable or status >= 500 else ProviderError,
+            ProviderUnavailableError if unavailable else ProviderError,
             text,
             reply,
             request_id,
-            hint=" ".join(filter(None, hints)),
+            hint=joined(
+                self._rules.hint(status, said) or hints_for(status, self._rules.provider),
+                later if after is None else retryafter.advice(after),
+            ),
         )
 
     def _error(
@@ -167,7 +174,10 @@ class Judge:
 
 
 def hints_for(status: int, provider: str) -> str:
-    """The next step after an error of that status, where the provider's module has none."""
+    """What to do about an error of that status, where the provider's module does not say.
+
+    When to try again is told beside it.
+    """
     from .. import NAMES, tokens
 
     variables = tokens(provider) if provider in NAMES else ()
@@ -179,8 +189,10 @@ def hints_for(status: int, provider: str) -> str:
     if status == 404:
         return f"Are {', '.join(names.TARGET.values())} right, and may {token} see that?"
     if status == 429:
-        return "Too many requests: wait a little, then try again."
-    return "This is the provider's trouble: try again later." if status >= 500 else ""
+        return "These were too many requests."
+    if status in (408, 425) or status >= 500:
+        return "This is the provider's trouble."
+    return "Change what it names there, then run this again."
 
 
 def _may_be_an_answer(reply: Reply) -> bool:
@@ -194,4 +206,4 @@ def _target(reply: Reply) -> str:
         host = urlsplit(reply.headers.get("location", "")).hostname
     except ValueError:
         host = None
-    return redaction.printable(host, most=100) if host else "another path"
+    return printable(host, most=100) if host else "another path"

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ...errors import LocalServerError, UnsupportedError
 from ..base import (
@@ -30,8 +30,6 @@ from .servers import LocalServers
 if TYPE_CHECKING:
     from ...pair import ConnectionPair
 
-_MEANINGLESS: Final = ("project", "branch", "role")
-
 
 def servers_of(project_folder: str | os.PathLike[str]) -> LocalServers:
     """The embedded servers of a project."""
@@ -47,7 +45,7 @@ class LocalProvider(Provider):
     name: ClassVar[str] = "local"
     title: ClassVar[str] = "The embedded PostgreSQL"
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {"servers", "generate", "list", "rotate", "revoke"}
+        {"servers", "generate", "list", "rotate", "revoke", "databases"}
     )
 
     def read(
@@ -60,7 +58,7 @@ class LocalProvider(Provider):
         """Raises :class:`UnsupportedError`: nobody keeps a role's password but its user."""
         raise UnsupportedError(
             f"{self.title} keeps no password of a role",
-            hint="Make another role: ppg-connect create --provider local",
+            hint=f"Make another role: {self.settings.program} create --provider local",
             provider=self.name,
         )
 
@@ -71,27 +69,18 @@ class LocalProvider(Provider):
 
         Args:
             request: `name`, `target.database` and `project_folder` are heeded; there is nothing
-                that the others could mean here, which a note says.
+                that the others could mean here.
 
         Raises:
             LocalServerError: the servers do not start, or the database's name is reserved.
         """
         servers = servers_of(request.project_folder)
-        generated = servers.generate(
+        return servers.generate(
             request.name,
             database=request.target.database,
             progress=progress,
             announce=self._announce(intend, servers),
         )
-        ignored = [name for name in _MEANINGLESS if getattr(request.target, name)]
-        ignored += [name for name in ("region", "replica") if getattr(request, name)]
-        if not ignored:
-            return generated
-        note = (
-            "The embedded provider makes a new role each time and has no projects, branches, "
-            f"regions or replicas: {', '.join(f'--{name}' for name in ignored)} changed nothing."
-        )
-        return replace(generated, notes=(note, *generated.notes))
 
     def connections(
         self,
@@ -124,6 +113,7 @@ class LocalProvider(Provider):
         *,
         in_use: str = "",
         in_place: bool = False,
+        pair: ConnectionPair | None = None,  # noqa: ARG002 - its hosts are known here
         progress: Progress = silent,
     ) -> Rotated:
         """A new role for the database of the old one, or a new password for the same role.
@@ -141,7 +131,7 @@ class LocalProvider(Provider):
             if database is None:
                 raise LocalServerError(
                     f"the embedded PostgreSQL has no role {in_use!r:.80} to change the password of",
-                    hint="ppg-connect list",
+                    hint=f"{self.settings.program} list --provider local",
                 )
             intend(self._intent(servers, "rotate", "password", in_use))
             return Rotated(servers.renew(in_use))

@@ -187,7 +187,7 @@ class LocalServers:
         postgres = self.status().postgres
         if postgres is None or postgres.pid is None:
             raise LocalServerError(
-                "the embedded PostgreSQL does not run", hint="ppg-connect local start"
+                "the embedded PostgreSQL does not run", hint="The verb `local start` starts it."
             )
         url = self._url(postgres, ADMIN, self._store.passwords()["admin"], database)
         return connect(url, application_name="ppg local")
@@ -277,6 +277,7 @@ def _database_of(connection: Connection, role: str) -> str:
     database = roles.databases(connection).get(role)
     if database is None:
         raise LocalServerError(
-            f"the embedded PostgreSQL has no connection {role!r:.80}", hint="ppg-connect list"
+            f"the embedded PostgreSQL has no connection {role!r:.80}",
+            hint="The verb `list` shows those that there are.",
         )
     return database

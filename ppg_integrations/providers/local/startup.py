@@ -165,7 +165,7 @@ class _Start:
         self._on_a_port("PgBouncer", state.pooler_port, state.postgres_port, attempt)
         if appeared:
             self._notes.append(
-                f"There is a pooler now, on port {state.pooler_port}. `ppg-connect local start` "
+                f"There is a pooler now, on port {state.pooler_port}. `local start` "
                 "points the pooled URL of a .env file from before to it."
             )
 

@@ -81,7 +81,7 @@ def describe(
     if state.pooler_port and not state.no_pooler:
         pid = PgBouncer(folder).running() or None
         pooler = ServerStatus("PgBouncer", state.pooler_version, state.pooler_port, pid)
-    until = "until `ppg-connect local start` finds a pooler"
+    until = "until `local start` finds a pooler"
     reasons = [f"No pooler: {state.no_pooler}. The pooled URL is the direct server's {until}."]
     if postgres is not None and not state.tls:
         reasons.append(f"No TLS: {state.no_tls}.")

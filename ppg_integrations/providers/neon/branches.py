@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ...errors import ProviderError
+from ..printable import printable
 from .rules import NAME, TITLE, is_id
 
 if TYPE_CHECKING:
@@ -24,6 +25,11 @@ class Branch(NamedTuple):
     protected: bool
     parent: str
     created_at: str
+
+    @property
+    def title(self) -> str:
+        """Its name, for messages."""
+        return printable(self.name)
 
     @classmethod
     def of(cls, fields: Fields) -> Branch:
@@ -100,7 +106,7 @@ def default_of(project: Project, branches: list[Branch]) -> Branch:
     found = next((branch for branch in branches if branch.default), None)
     if found is None:
         raise ProviderError(
-            f"{TITLE} names no default branch of the project {project.name} ({project.id})",
+            f"{TITLE} names no default branch of the project {project.title} ({project.id})",
             hint="Choose a branch with --branch.",
             provider=NAME,
         )

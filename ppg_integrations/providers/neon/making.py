@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ...errors import ConfigurationError
 from ...secret import Secret
 from ..base import Intent
+from ..printable import word
 from . import operations
 from .branches import Branch, Compute
 from .projects import Project, org_for_new
@@ -44,15 +45,15 @@ class Making:
     """Makes things, each after its intent was written down.
 
     Attributes:
-        anything: whether a request was answered that made something.
         notes: what the user should know of it.
+        lost: what to say of a new role if its password, which is shown once, reaches nobody.
     """
 
     def __init__(
         self, api: API, intend: Intend, settings: Settings, region: str, progress: Progress
     ) -> None:
-        self.anything = False
         self.notes: list[str] = []
+        self.lost = ""
         self._api = api
         self._intend = intend
         self._settings = settings
@@ -66,7 +67,7 @@ class Making:
         body = {"project": {key: value for key, value in wanted.items() if value}}
         fields = self._post("project", name, {"org": org}, ("projects",), body)
         project = Project.of(fields.at("project"))
-        operations.wait(self._api, project, fields, f"waiting for the project {name}")
+        self._wait(project, fields, f"waiting for the project {name}")
         return project
 
     def branch(self, project: Project, name: str) -> Branch:
@@ -76,10 +77,11 @@ class Making:
         body = {"branch": wanted, "endpoints": [{"type": "read_write"}]}
         path = ("projects", project.id, "branches")
         fields = self._post("branch", name, {"project": project.id}, path, body)
-        operations.wait(self._api, project, fields, f"waiting for the branch {name}")
+        branch = Branch.of(fields.at("branch"))
+        self._wait(project, fields, f"waiting for the branch {name}")
         if expires:
             self.notes.append(f"Neon deletes the branch {name} at {expires} ({BRANCH_TTL}).")
-        return Branch.of(fields.at("branch"))
+        return branch
 
     def compute(self, project: Project, branch: Branch, *, writes: bool = True) -> Compute:
         """A compute, or a read replica, for a branch."""
@@ -88,9 +90,10 @@ class Making:
         body = {"endpoint": {"branch_id": branch.id, "type": kind}}
         ids = {"project": project.id, "branch": branch.id, "type": kind}
         path = ("projects", project.id, "endpoints")
-        fields = self._post("endpoint", branch.name, ids, path, body)
-        operations.wait(self._api, project, fields, f"waiting for the {what} of {branch.name}")
-        return Compute.of(fields.at("endpoint"))
+        fields = self._post("endpoint", branch.title, ids, path, body)
+        compute = Compute.of(fields.at("endpoint"))
+        self._wait(project, fields, f"waiting for the {what} of {branch.title}")
+        return compute
 
     def database(self, project: Project, branch: Branch, name: str, owner: str) -> None:
         """A database that `owner` owns."""
@@ -98,15 +101,20 @@ class Making:
         path = ("projects", project.id, "branches", branch.id, "databases")
         body = {"database": {"name": name, "owner_name": owner}}
         fields = self._post("database", name, ids, path, body)
-        operations.wait(self._api, project, fields, f"waiting for the database {name}")
+        self._wait(project, fields, f"waiting for the database {name}")
 
     def role(self, project: Project, branch: Branch, name: str) -> MadeRole:
         """A role with a password, which owns nothing."""
         ids = {"project": project.id, "branch": branch.id}
         path = ("projects", project.id, "branches", branch.id, "roles")
         fields = self._post("role", name, ids, path, {"role": {"name": name}})
-        operations.wait(self._api, project, fields, f"waiting for the role {name}")
         password = fields.at("role").maybe_text("password")
+        if not project.stores_passwords:
+            self.lost = (
+                f"The role {name} was made, and its password is lost: "
+                f"`{self._settings.program} revoke {word(f'{branch.id}/{name}')}` ends it."
+            )
+        self._wait(project, fields, f"waiting for the role {name}")
         return MadeRole(name, Secret(password) if password else None)
 
     def _post(
@@ -119,9 +127,12 @@ class Making:
     ) -> Fields:
         self._progress(f"making the {kind} {name}")
         self._intend(Intent(NAME, "create", kind, name, ids))
-        fields = self._api.post(*path, json=body).fields
-        self.anything = True
-        return fields
+        return self._api.post(*path, json=body).fields
+
+    def _wait(self, project: Project, answer: Fields, what: str) -> None:
+        """Waits for what was answered and understood; should that fail, the next run finds it."""
+        self._api.answered()
+        operations.wait(self._api, project, answer, what)
 
 
 def _expiry(settings: Settings) -> str:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from ...errors import ProviderError
+from ..printable import printable
 from .rules import CONSOLE, NAME, TITLE
 
 if TYPE_CHECKING:
@@ -59,9 +60,9 @@ def _poll(api: API, project: Project, running: list[str], what: str) -> bool | N
         status = fields.text("status")
         if status in _FAILED:
             # Its own "error" stays out: a failed statement may hold a password.
+            action = printable(fields.maybe_text("action")) or "for it"
             raise ProviderError(
-                f"{what}: {TITLE}'s operation {fields.maybe_text('action') or 'for it'} has "
-                f"{status} ({running[0]})",
+                f"{what}: {TITLE}'s operation {action} has {status} ({printable(running[0])})",
                 hint=f"The console may say why: {CONSOLE}/app/projects/{project.id}",
                 provider=NAME,
             )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from ...errors import ChoiceError, ProviderError
+from ...errors import ChoiceError, ConfigurationError, ProviderError, joined
 from .. import gitbranch
-from . import branches, projects
+from ..printable import printable, word
+from . import branches, projects, uris
 from .branches import Branch, Compute
 from .rules import CONSOLE, NAME, TITLE, TOKEN
 from .uris import Login
@@ -63,6 +64,8 @@ class Finder:
         missing = bool(target.role) and not self.has_role(project, branch, target.role)
         if missing and self._making is None:
             self._no_role(project, branch, target.role)
+        if missing:
+            uris.check_new_role(project, compute)
         database = self.database(project, branch, target.database, target.role)
         password: Secret | None = None
         if missing and self._making is not None:
@@ -75,7 +78,7 @@ class Finder:
             self.notes.append(_owns_nothing(role, database))
         if branch.protected:
             self.notes.append(
-                f"The branch {branch.name} is protected: it cannot be deleted, and if the project "
+                f"The branch {branch.title} is protected: it cannot be deleted, and if the project "
                 "has a list of allowed addresses, that may hold for it."
             )
         remember = {"PPG_PROJECT": project.id}
@@ -93,20 +96,22 @@ class Finder:
             raise ProviderError(
                 f"{TITLE} has no project with the id or the name {wanted!r}, as far as the key in "
                 f"{TOKEN} sees",
-                hint=f"Its projects are listed at {CONSOLE}; --create makes one of that name.",
+                hint=f"Its projects are listed at {CONSOLE}. To make one of that name: "
+                f"{self._create()} --project {word(wanted)} --create",
                 provider=NAME,
             )
         raise ProviderError(
             f"the key in {TOKEN} sees no project of {TITLE}",
-            hint="Make one: ppg-connect create --project NAME --create",
+            hint=f"Make one: {self._create()} --project NAME --create",
             provider=NAME,
         )
 
     def branch(self, project: Project, wanted: str) -> Branch:
         source = ""
         default_will_do = wanted in ("", gitbranch.AUTO_OR_DEFAULT)
-        if wanted in (gitbranch.AUTO, gitbranch.AUTO_OR_DEFAULT):
-            wanted, source = gitbranch.current(self.settings, self.settings.folder)
+        auto = wanted in (gitbranch.AUTO, gitbranch.AUTO_OR_DEFAULT)
+        if auto:
+            wanted, source = self._git_branch(default_will_do=default_will_do)
         if wanted:
             found = branches.find(self._api, project, wanted)
             if found is not None:
@@ -115,23 +120,39 @@ class Finder:
                 return self._making.branch(project, wanted)
             if not default_will_do:
                 called = f"{wanted!r}, the git branch by {source}" if source else f"{wanted!r}"
+                falls = f"PPG_BRANCH={gitbranch.AUTO_OR_DEFAULT} takes the default branch then."
                 raise ProviderError(
-                    f"the project {project.name} has no branch called {called}",
-                    hint="--create makes it."
-                    + (
-                        f" PPG_BRANCH={gitbranch.AUTO_OR_DEFAULT} takes the default branch then."
-                        if source
-                        else ""
+                    f"the project {project.title} has no branch called {called}",
+                    hint=joined(
+                        falls if source else "",
+                        f"To make it: {self._create(project)} --branch {word(wanted)} --create",
                     ),
                     provider=NAME,
                 )
         default = branches.default_of(project, branches.listed(self._api, project))
-        if wanted:
-            self.notes.append(
-                f"There is no branch {wanted!r} (the git branch by {source}); this is the default "
-                f"branch {default.name}."
-            )
+        if auto:
+            missing = f"There is no branch {wanted!r} (the git branch by {source})"
+            reason = missing if wanted else "The git branch is not known"
+            self.notes.append(f"{reason}; this is the default branch {default.title}.")
         return default
+
+    def _git_branch(self, *, default_will_do: bool) -> tuple[str, str]:
+        """Its name and where that was read; two empty texts where the default one has to do.
+
+        Raises:
+            ConfigurationError: git does not tell.
+        """
+        try:
+            return gitbranch.current(self.settings, self.settings.folder)
+        except ConfigurationError:  # such as a checkout without a branch
+            if not default_will_do:
+                raise
+            return "", ""
+
+    def _create(self, project: Project | None = None) -> str:
+        """The beginning of a command that makes what is missing."""
+        within = f" --project {word(project.id)}" if project else ""
+        return f"{self.settings.program} create{within}"
 
     def databases(self, project: Project, branch: Branch) -> list[Database]:
         path = ("projects", project.id, "branches", branch.id, "databases")
@@ -154,24 +175,25 @@ class Finder:
             return fitting[0]
         if not fitting and wanted and self._making is not None and (role or found):
             return None
-        where = f"the branch {branch.name} of the project {project.name}"
+        where = _where(project, branch)
         if not found:
             raise ProviderError(
                 f"{where} has no database",
-                hint=f"Make one in the console: {CONSOLE}",
+                hint=f"Make one: {self._create(project)} --database NAME --role NAME --create",
                 provider=NAME,
             )
-        names = ", ".join(each.name for each in found)
         if not fitting:
+            names = ", ".join(printable(each.name) for each in found)
             raise ProviderError(
                 f"{where} has no database called {wanted!r}; it has {names}",
-                hint="Choose one with --database; --create makes it.",
+                hint="Choose one with --database, or make it: "
+                f"{self._create(project)} --database {word(wanted)} --create",
                 provider=NAME,
             )
         raise ChoiceError(
-            f"{where} has {len(fitting)} databases: {', '.join(each.name for each in fitting)}",
+            f"{where} has {len(fitting)} databases",
             option="database",
-            choices=tuple((each.name, f"owned by {each.owner}") for each in fitting),
+            choices=tuple((each.name, "") for each in fitting),  # its name is its only id
             hint="Choose one with --database NAME, or set PPG_DATABASE.",
             provider=NAME,
         )
@@ -197,9 +219,8 @@ class Finder:
             return self._making.compute(project, branch)
         if not found:
             raise ProviderError(
-                f"the branch {branch.name} of the project {project.name} has no compute, so there "
-                "is nothing to connect to",
-                hint=f"Give it one: ppg-connect create --branch {branch.name} --create",
+                f"{_where(project, branch)} has no compute, so there is nothing to connect to",
+                hint=f"Give it one: {self._create(project)} --branch {word(branch.name)} --create",
                 provider=NAME,
             )
         return _awake(project, branch, found[0])
@@ -210,34 +231,39 @@ class Finder:
         found = [each for each in every if not each.writes and not each.disabled]
         if len(found) > 1:
             self.notes.append(
-                f"The branch {branch.name} has {len(found)} read replicas; this is the oldest, "
+                f"The branch {branch.title} has {len(found)} read replicas; this is the oldest, "
                 f"{found[0].id}."
             )
         if found:
             return found[0]
         if self._making is None:
             raise ProviderError(
-                f"the branch {branch.name} of the project {project.name} has no read replica",
-                hint="--replica with --create makes one.",
+                f"{_where(project, branch)} has no read replica",
+                hint=f"To make one: {self._create(project)} --branch {word(branch.name)} "
+                "--replica --create",
                 provider=NAME,
             )
         return self._making.compute(project, branch, writes=False)
 
     def _no_role(self, project: Project, branch: Branch, wanted: str) -> NoReturn:
-        names = ", ".join(name for name, _ in self.roles(project, branch)) or "none"
+        names = ", ".join(printable(name) for name, _ in self.roles(project, branch)) or "none"
         raise ProviderError(
-            f"the branch {branch.name} of the project {project.name} has no role called "
-            f"{wanted!r}; its roles: {names}",
-            hint="Choose one with --role; --create makes it.",
+            f"{_where(project, branch)} has no role called {wanted!r}; its roles: {names}",
+            hint="Choose one with --role, or make it: "
+            f"{self._create(project)} --branch {word(branch.name)} --role {word(wanted)} --create",
             provider=NAME,
         )
+
+
+def _where(project: Project, branch: Branch) -> str:
+    return f"the branch {branch.title} of the project {project.title}"
 
 
 def _awake(project: Project, branch: Branch, compute: Compute) -> Compute:
     """The compute, unless no connection can wake it."""
     if compute.disabled:
         raise ProviderError(
-            f"the compute {compute.id} of the branch {branch.name} is disabled, and no connection "
+            f"the compute {compute.id} of the branch {branch.title} is disabled, and no connection "
             "wakes it",
             hint=f"Enable it in the console: {CONSOLE}/app/projects/{project.id}",
             provider=NAME,
@@ -247,7 +273,7 @@ def _awake(project: Project, branch: Branch, compute: Compute) -> Compute:
 
 def _owns_nothing(role: str, database: Database) -> str:
     return (
-        f"The role {role} reads and writes every table, but owns none that exists: migrations "
-        f"that change one need DIRECT_URL with the role {database.owner}, and "
-        "PPG_ALLOW_MISMATCH=user."
+        f"The role {printable(role)} reads and writes every table, but owns none that exists: "
+        "migrations that change one need DIRECT_URL with the role "
+        f"{printable(database.owner)}, and PPG_ALLOW_MISMATCH=user."
     )

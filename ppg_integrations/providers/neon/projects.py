@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ...errors import ChoiceError, ProviderError
+from ..printable import printable
 from .rules import NAME, ORG, TOKEN, is_id
 
 if TYPE_CHECKING:
@@ -25,6 +26,11 @@ class Project(NamedTuple):
     id: str
     name: str
     stores_passwords: bool = True
+
+    @property
+    def title(self) -> str:
+        """Its name, for messages."""
+        return printable(self.name)
 
     @classmethod
     def of(cls, fields: Fields) -> Project:
@@ -62,7 +68,7 @@ def find(api: API, wanted: str, settings: Settings) -> Project | None:
             if wanted
             else f"the key in {TOKEN} sees {len(found)} projects of Neon",
             option="project",
-            choices=tuple((project.id, project.name) for project in found),
+            choices=tuple((project.id, project.title) for project in found),
             hint="Choose one with --project ID, or set PPG_PROJECT.",
             provider=NAME,
         )
@@ -83,7 +89,7 @@ def org_for_new(api: API, settings: Settings) -> str:
         raise ProviderError(
             f"the API key sees {len(found)} organizations of Neon, and nothing says which of them "
             "the new project belongs to",
-            hint=f"Set {ORG} to one of: {', '.join(found)}.",
+            hint=f"Set {ORG} to one of: {printable(', '.join(found))}.",
             provider=NAME,
         )
     return found[0] if found else ""

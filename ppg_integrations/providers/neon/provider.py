@@ -6,8 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from ... import hosts
-from ...errors import ConfigurationError, ProviderError
-from ...secret import Secret
+from ...errors import ProviderError
 from ..api import API
 from ..apibase import api_base
 from ..base import (
@@ -23,7 +22,7 @@ from ..base import (
     Target,
     silent,
 )
-from . import branches, operations, retiring, settling, uris
+from . import branches, retiring, rotating, settling, uris
 from .making import Making
 from .place import Finder
 from .rules import BASE, CONSOLE, NAME, RULES, TITLE, TOKEN
@@ -32,11 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ...pair import ConnectionPair
-    from ...urls import PostgresURL
     from ..base import Capability
-    from .branches import Branch
     from .projects import Project
-    from .uris import Login
 
 
 class NeonProvider(Provider):
@@ -51,7 +47,10 @@ class NeonProvider(Provider):
     title: ClassVar[str] = TITLE
     console: ClassVar[str] = CONSOLE
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {"read", "generate", "list", "rotate", "revoke", "branches", "replica"}
+        {
+            *("read", "generate", "list", "rotate", "revoke"),
+            *("databases", "branches", "roles", "replica"),
+        }
     )
     variables: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "project": ("NEON_PROJECT_ID",),
@@ -65,7 +64,7 @@ class NeonProvider(Provider):
     def _api(self, progress: Progress) -> API:
         base = api_base(self.settings, self.api_variables, BASE)
         token = self.settings.token(TOKEN)
-        return API(RULES, base, token, timeout=self.settings.timeout, progress=progress)
+        return API(RULES, base, token, timeout=self.deadline, progress=progress)
 
     def read(
         self, target: Target, progress: Progress = silent, *, replica: bool = False
@@ -84,8 +83,7 @@ class NeonProvider(Provider):
             try:
                 generated = _read(api, finder, request.target, replica=request.replica)
             except ProviderError as error:
-                if making.anything:
-                    error.nothing_done = False  # whatever went wrong after it
+                error.also(making.lost)
                 raise
             return replace(generated, notes=(*making.notes, *generated.notes))
 
@@ -121,14 +119,14 @@ class NeonProvider(Provider):
             found = [
                 Listed(
                     f"{chosen.id}/{role}",
-                    _label(role, chosen),
+                    uris.label(role, chosen),
                     created_at,
                     (chosen.id, role) == (used_branch, used_role),
                 )
                 for role, created_at in finder.roles(project, chosen)
             ]
             found += [
-                Listed(each.id, each.name, each.created_at, each.id == used_branch)
+                Listed(each.id, each.title, each.created_at, each.id == used_branch)
                 for each in every
                 if each.id != chosen.id
             ]
@@ -141,31 +139,16 @@ class NeonProvider(Provider):
         *,
         in_use: str = "",
         in_place: bool = False,  # noqa: ARG002 - it has no other way
+        pair: ConnectionPair | None = None,
         progress: Progress = silent,
     ) -> Rotated:
         """Resets the role's password, which ends the old one and the connections that use it."""
         with self._api(progress) as api:
             finder = Finder(api, self.settings)
-            login = finder.login(_target_in_use(request.target, in_use))
-            project, branch, role = login.project, login.branch, login.role
-            progress(f"resetting the password of {role}")
-            ids = {"project": project.id, "branch": branch.id, "database": login.database}
-            intend(Intent(NAME, "rotate", "password", role, ids))
-            path = ("projects", project.id, "branches", branch.id, "roles", role)
-            fields = api.post(*path, "reset_password").fields
-            try:
-                operations.wait(api, project, fields, f"waiting for the new password of {role}")
-                password = fields.at("role").maybe_text("password")
-                login = login._replace(password=Secret(password) if password else None)
-                pooled, direct = uris.read(api, login)
-            except ProviderError as error:
-                error.nothing_done = False  # the old password is gone
-                raise
-            note = (
-                f"Connections that {role} had open have ended. Without an outage it goes by a "
-                "second role: ppg-connect create --role NAME --create, then revoke the old one."
+            target = rotating.target(request.target, in_use, self.settings.program)
+            return rotating.rotate(
+                api, finder, replace(request, target=target), intend, pair, progress
             )
-            return Rotated(_generated(login, pooled, direct, notes=(*finder.notes, note)))
 
     def revoke(self, target: Target, id: str, progress: Progress = silent) -> tuple[str, ...]:  # noqa: A002 - the provider's word for it
         """Deletes a role (``<branch id>/<role>``, or its name) or a branch (its id or name)."""
@@ -175,52 +158,12 @@ class NeonProvider(Provider):
 
 def _read(api: API, finder: Finder, target: Target, *, replica: bool) -> Generated:
     login = finder.login(target)
-    pooled, direct = uris.read(api, login)
+    pooled, direct = uris.read(api, login, finder.settings)
     url = None
     if replica:
         reader = finder.replica(login.project, login.branch)
-        url = uris.read_replica(api, login._replace(compute=reader))
-    return _generated(login, pooled, direct, replica=url, notes=tuple(finder.notes))
-
-
-def _label(role: str, branch: Branch) -> str:
-    return f"{role} on {branch.name}"
-
-
-def _generated(
-    login: Login,
-    pooled: PostgresURL,
-    direct: PostgresURL,
-    *,
-    replica: PostgresURL | None = None,
-    notes: tuple[str, ...] = (),
-) -> Generated:
-    return Generated(
-        f"{login.branch.id}/{login.role}",
-        _label(login.role, login.branch),
-        pooled,
-        direct,
-        notes,
-        replica,
-        login.remember,
-    )
-
-
-def _target_in_use(target: Target, in_use: str) -> Target:
-    """The target of a rotation: the pair in use has the first word on branch and role.
-
-    Raises:
-        ConfigurationError: another role was named.
-    """
-    branch, role = retiring.split(in_use)
-    if not branch:
-        return target
-    if target.role not in ("", role):
-        raise ConfigurationError(
-            f"the pair in use is of the role {role}, and not of {target.role!r}",
-            hint=f"A pair of another role: ppg-connect create --role {target.role}",
-        )
-    return Target(target.project, target.database, branch, role)
+        url = uris.read_replica(api, login._replace(compute=reader), finder.settings)
+    return uris.generated(login, pooled, direct, replica=url, notes=tuple(finder.notes))
 
 
 def _branch_of(api: API, project: Project, pair: ConnectionPair) -> tuple[str, str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ... import names
-from ...errors import ChoiceError, ConfigurationError, ProviderError
+from ...errors import ConfigurationError, ProviderError
+from ..printable import printable, word
 from . import branches, operations
 from .rules import CONSOLE, NAME, TITLE, is_id
 
@@ -46,13 +47,13 @@ def retire(api: API, finder: Finder, target: Target, wanted: str) -> tuple[str, 
     if branch:
         found = branches.find(api, project, branch)
         if found is None or not finder.has_role(project, found, role):
-            raise _nothing(project, wanted)
+            raise _nothing(finder, project, wanted)
         return _retire_role(api, finder, project, _Role(found, role))
     if wanted.startswith("br-") and is_id(wanted):
         every = branches.listed(api, project)
         by_id = next((each for each in every if wanted in (each.id, each.name)), None)
         if by_id is None:
-            raise _nothing(project, wanted)
+            raise _nothing(finder, project, wanted)
         _keep_in_use(finder, by_id)
         return _retire_branch(api, project, by_id, every)
     return _retire_by_name(api, finder, project, target, wanted)
@@ -61,20 +62,17 @@ def retire(api: API, finder: Finder, target: Target, wanted: str) -> tuple[str, 
 def _retire_by_name(
     api: API, finder: Finder, project: Project, target: Target, wanted: str
 ) -> tuple[str, ...]:
+    program = finder.settings.program
     every = branches.listed(api, project)
     chosen = finder.branch(project, target.branch)
     named = next((each for each in every if each.name == wanted), None)
     has_role = finder.has_role(project, chosen, wanted)
     if named is not None and has_role:
-        raise ChoiceError(
-            f"{wanted!r} is a branch of the project {project.name}, and a role on its branch "
-            f"{chosen.name}",
-            option="id",
-            choices=(
-                (named.id, f"branch {named.name}"),
-                (f"{chosen.id}/{wanted}", f"{wanted} on {chosen.name}"),
-            ),
-            hint="Say which by its id.",
+        raise ProviderError(
+            f"{wanted!r} is a branch of the project {project.title}, and a role on its branch "
+            f"{chosen.title}",
+            hint=f"`{program} revoke {word(named.id)}` means the branch, "
+            f"`{program} revoke {word(f'{chosen.id}/{wanted}')}` the role.",
             provider=NAME,
         )
     if has_role:
@@ -83,14 +81,14 @@ def _retire_by_name(
     if named is not None:
         _keep_in_use(finder, named)
         return _retire_branch(api, project, named, every)
-    raise _nothing(project, wanted, f", and its branch {chosen.name} no such role")
+    raise _nothing(finder, project, wanted, f", and its branch {chosen.title} no such role")
 
 
-def _nothing(project: Project, wanted: str, more: str = "") -> ProviderError:
+def _nothing(finder: Finder, project: Project, wanted: str, more: str = "") -> ProviderError:
     what = f"role {wanted!r}" if split(wanted)[0] else f"branch {wanted!r}"
     return ProviderError(
-        f"the project {project.name} has no {what}{more}",
-        hint="ppg-connect list shows the ids. Is it gone already?",
+        f"the project {project.title} has no {what}{more}",
+        hint=f"`{finder.settings.program} list` shows the ids. Is it gone already?",
         provider=NAME,
     )
 
@@ -108,24 +106,25 @@ def _keep_in_use(finder: Finder, branch: Branch, role: str = "") -> None:
         return
     connection = found.value.rpartition(":")[0]
     if connection == f"{branch.id}/{role}" if role else split(connection)[0] == branch.id:
-        what = (
-            f"the role {role} on the branch {branch.name}" if role else f"the branch {branch.name}"
-        )
+        what = f"the branch {branch.title}"
+        if role:
+            what = f"the role {printable(role)} on {what}"
+        other = "--role OTHER --create" if role else "--branch OTHER"
         raise ConfigurationError(
-            f"{what} ({branch.id}) is in use: {found.source} is {connection}",
-            hint="Put another pair in its place first: ppg-connect create --branch OTHER",
+            f"{what} ({branch.id}) is in use: {found.source} is {printable(connection)}",
+            hint=f"Put another pair in its place first: {finder.settings.program} create {other}",
         )
 
 
 def _retire_role(api: API, finder: Finder, project: Project, role: _Role) -> tuple[str, ...]:
-    branch = role.branch
+    branch, name = role.branch, printable(role.name)
     owned = [e.name for e in finder.databases(project, branch) if e.owner == role.name]
     if owned:
         raise ProviderError(
-            f"the role {role.name} owns the database {owned[0]} on the branch {branch.name}, which "
-            "cannot be without an owner",
-            hint="ppg-connect rotate gives it another password, which ends the old one. Another "
-            f"owner is set in the console: {CONSOLE}/app/projects/{project.id}",
+            f"the role {name} owns the database {printable(owned[0])} on the branch {branch.title},"
+            " which cannot be without an owner",
+            hint=f"`{finder.settings.program} rotate` gives it another password, which ends the old"
+            f" one. Another owner is set in the console: {CONSOLE}/app/projects/{project.id}",
             provider=NAME,
         )
     path = ("projects", project.id, "branches", branch.id, "roles", role.name)
@@ -136,15 +135,15 @@ def _retire_role(api: API, finder: Finder, project: Project, role: _Role) -> tup
             raise
         answer = None
     if answer is None or answer.status == _GONE:
-        return (f"The role {role.name} on {branch.name} was gone already.",)
-    operations.wait(api, project, answer.fields, f"deleting the role {role.name}")
+        return (f"The role {name} on {branch.title} was gone already.",)
+    operations.wait(api, project, answer.fields, f"deleting the role {name}")
     return ()
 
 
 def _retire_branch(
     api: API, project: Project, branch: Branch, every: list[Branch]
 ) -> tuple[str, ...]:
-    children = [each.name for each in every if each.parent == branch.id]
+    children = [each.title for each in every if each.parent == branch.id]
     reason = ""
     if branch.default:
         reason = "is the default branch of its project"
@@ -154,17 +153,17 @@ def _retire_branch(
         reason = f"has branches of its own: {', '.join(children)}"
     if reason:
         raise ProviderError(
-            f"the branch {branch.name} ({branch.id}) {reason}, and is not deleted",
+            f"the branch {branch.title} ({branch.id}) {reason}, and is not deleted",
             hint=f"If you mean to, begin in the console: {CONSOLE}/app/projects/{project.id}",
             provider=NAME,
         )
     answer = api.delete("projects", project.id, "branches", branch.id)
     if answer.status == _GONE:
-        return (f"The branch {branch.name} ({branch.id}) was gone already.",)
-    operations.wait(api, project, answer.fields, f"deleting the branch {branch.name}")
+        return (f"The branch {branch.title} ({branch.id}) was gone already.",)
+    operations.wait(api, project, answer.fields, f"deleting the branch {branch.title}")
     # https://neon.com/docs/reference/api/branches/delete-project-branch (a preview, not for all)
     note = (
-        f"The branch {branch.name} ({branch.id}) is deleted, and its data with it; where "
+        f"The branch {branch.title} ({branch.id}) is deleted, and its data with it; where "
         f"{TITLE}'s branch recovery is available, the console can bring it back for 7 days."
     )
     return (note,)

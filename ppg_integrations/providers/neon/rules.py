@@ -19,8 +19,8 @@ _ID: Final = re.compile(r"[a-z0-9-]{1,60}")
 _HINTS: Final = {
     401: f"Is {TOKEN} right? Keys are made at {CONSOLE}/app/settings/api-keys.",
     403: f"The key in {TOKEN} may not do this; one of another kind or person may.",
-    423: "Another operation of the project has not ended: try again in a moment.",
-    429: "Too many requests for this account: try again in a minute.",
+    423: "Another operation of the project has not ended.",
+    429: "These were too many requests for this account.",
 }
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...errors import ProviderError
-from ..base import Generated, Settled, Target
+from ..base import Settled, Target
+from ..printable import printable, word
 from . import branches, operations, projects, uris
 from .rules import TITLE
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def settle(api: API, finder: Finder, intent: Intent) -> Settled:
     """See :meth:`ppg_integrations.providers.base.Provider.settle`."""
-    what = f"the {intent.kind} {intent.name}"
+    what = f"the {intent.kind} {printable(intent.name)}"
     if intent.kind == "project":
         found = projects.find(api, intent.name, finder.settings)
         return _kept(what, found.id) if found else _missing(what)
@@ -37,38 +38,40 @@ def settle(api: API, finder: Finder, intent: Intent) -> Settled:
         writes = intent.ids.get("type", "read_write") == "read_write"
         every = branches.computes(api, project, branch.id)
         fitting = next((each for each in every if each.writes == writes), None)
-        what = f"the {'compute' if writes else 'read replica'} of the branch {branch.name}"
+        what = f"the {'compute' if writes else 'read replica'} of the branch {branch.title}"
         return _kept(what, fitting.id) if fitting else _missing(what)
     if intent.kind == "database":
         names = [each.name for each in finder.databases(project, branch)]
-        return _kept(what, f"on {branch.name}") if intent.name in names else _missing(what)
-    if not finder.has_role(project, branch, intent.name):
-        return _missing(f"the role {intent.name}")
+        return _kept(what, f"on {branch.title}") if intent.name in names else _missing(what)
+    role = intent.ids.get("role", intent.name)
+    if not finder.has_role(project, branch, role):
+        return _missing(f"the role {printable(role)}")
     if intent.action == "rotate":
-        return _restored(api, finder, project, branch, intent)
+        return _restored(api, finder, project, branch, role, intent.ids.get("database", ""))
     if not project.stores_passwords:
-        return _not_stored(branch, intent.name)
-    return _kept(what, f"{branch.id}/{intent.name}")
+        program = finder.settings.program
+        ends = f"`{program} revoke {word(f'{branch.id}/{role}')}` ends the role"
+        return _not_stored(branch, role, f"{ends}, and it can be made anew.")
+    return _kept(what, f"{branch.id}/{printable(role)}")
 
 
 def _restored(
-    api: API, finder: Finder, project: Project, branch: Branch, intent: Intent
+    api: API, finder: Finder, project: Project, branch: Branch, role: str, database: str
 ) -> Settled:
     """The pair as it is now, whether the password was reset or not."""
-    target = Target(project.id, intent.ids.get("database", ""), branch.id, intent.name)
+    target = Target(project.id, database, branch.id, role)
     login = finder.login(target)
-    connection = f"{branch.id}/{intent.name}"
     try:
-        pooled, direct = uris.read(api, login)
+        pooled, direct = uris.read(api, login, finder.settings)
     except ProviderError as error:
         if error.status != uris.NOT_STORED:
             raise
-        return _not_stored(branch, intent.name)
-    name = f"{intent.name} on {branch.name}"
+        return _not_stored(branch, role, f"`{finder.settings.program} rotate` sets another.")
+    name = printable(role)
     return Settled(
         "restored",
-        f"The password of the role {intent.name} ({connection}) is read again from {TITLE}.",
-        Generated(connection, name, pooled, direct, remember=login.remember),
+        f"The password of the role {name} ({branch.id}/{name}) is read again from {TITLE}.",
+        uris.generated(login, pooled, direct),
     )
 
 
@@ -77,11 +80,11 @@ def _kept(what: str, id: str) -> Settled:  # noqa: A002 - the provider's word fo
     return Settled("kept", text)
 
 
-def _not_stored(branch: Branch, role: str) -> Settled:
+def _not_stored(branch: Branch, role: str, more: str) -> Settled:
+    name = printable(role)
     return Settled(
         "kept",
-        f"{TITLE} has the role {role} ({branch.id}/{role}) and does not show its password: "
-        f"ppg-connect rotate --role {role} sets a new one, ppg-connect revoke ends the role.",
+        f"{TITLE} has the role {name} ({branch.id}/{name}) and does not show its password. {more}",
     )
 
 

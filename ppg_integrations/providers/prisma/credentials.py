@@ -9,6 +9,7 @@ from ... import names
 from ...errors import ConfigurationError, ProviderError
 from ...urls import PostgresURL
 from ..base import Generated, Intent
+from ..printable import printable
 from .making import told
 from .rules import CONSOLE, NAME, TITLE
 
@@ -23,27 +24,34 @@ if TYPE_CHECKING:
 _DATABASE: Final = "postgres"
 
 
-def make(api: API, place: Place, name: str, intend: Intend) -> Generated:
+def make(api: API, place: Place, name: str, intend: Intend, program: str) -> Generated:
     """Makes a connection with that name.
+
+    Args:
+        program: how the user calls us, for hints.
 
     Raises:
         ProviderError: the API refuses, or it made a connection whose answer cannot be used.
     """
     database = place.database
     ids = {"database": database.id}
-    notes: tuple[str, ...] = ()
+    note = told(database.title, place.spares, program)
     if place.spares:
-        ids["spares"] = " ".join(place.spares)
-        notes = (f"The database {database.title} was made. {told(place.spares)}",)
+        ids |= {"spares": " ".join(place.spares), "title": database.title}
     intend(Intent(NAME, "create", "connection", name, ids))
-    answer = api.post("databases", database.id, "connections", json={"name": name})
-    return replace(read(answer.fields.at("data"), database), notes=notes)
+    try:
+        answer = api.post("databases", database.id, "connections", json={"name": name})
+    except ProviderError as error:
+        if error.nothing_done:  # else whoever settles the intent tells it
+            error.also(note)
+        raise
+    return replace(read(answer.fields.at("data"), database), notes=(note,) if note else ())
 
 
 def change(api: API, id: str, name: str, database: Database, intend: Intend) -> Generated:  # noqa: A002
     """Gives a connection another secret; the old one ends at once."""
     ids = {"connection": id, "database": database.id}
-    intend(Intent(NAME, "rotate", "connection", name, ids))
+    intend(Intent(NAME, "rotate", "connection", printable(name), ids))
     return again(api, id, database)
 
 
@@ -59,7 +67,7 @@ def read(data: Fields, database: Database) -> Generated:
         ProviderError: an endpoint is missing, or the two do not fit together. The connection exists
             all the same: whoever asked for it has to have its intent settled.
     """
-    label = data.maybe_text("name")
+    label = printable(data.maybe_text("name"))
     try:
         id = data.text("id")  # noqa: A001
         pooled, direct = _url(data, "pooled"), _url(data, "direct")
@@ -101,7 +109,7 @@ def _check(pooled: PostgresURL, direct: PostgresURL) -> None:
     ):
         if one != other:
             raise ProviderError(
-                f"{TITLE}'s answer has two endpoints with different {what}: {one} for the pooled "
-                f"one, {other} for the direct one",
+                f"{TITLE}'s answer has two endpoints with different {what}: {printable(one)} for "
+                f"the pooled one, {printable(other)} for the direct one",
                 provider=NAME,
             )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import ProviderError
 from ..base import Settled
+from ..printable import printable
 from . import credentials, making, places
 from .rules import NAME, listed
 
@@ -18,18 +19,25 @@ if TYPE_CHECKING:
     from ..fields import Fields
 
 
-def settle(api: API, intent: Intent) -> Settled:
+def settle(api: API, intent: Intent, program: str) -> Settled:
     """Finds out what became of `intent`; ends a connection whose secret nobody has.
+
+    Args:
+        program: how the user calls us, for what it says.
 
     Raises:
         ProviderError: the API does not say.
     """
     if intent.kind == "connection":
-        return _changed(api, intent) if intent.action == "rotate" else _connection(api, intent)
+        return (
+            _changed(api, intent)
+            if intent.action == "rotate"
+            else _connection(api, intent, program)
+        )
     if intent.kind == "database":
-        return _database(api, intent)
+        return _database(api, intent, program)
     if intent.kind == "project":
-        return _project(api, intent)
+        return _project(api, intent, program)
     raise ProviderError(
         f"{NAME} knows no {intent.kind!r:.60}, which the journal has for {intent.name!r:.100}",
         hint="Was it written by a newer version of ppg-integrations?",
@@ -37,15 +45,16 @@ def settle(api: API, intent: Intent) -> Settled:
     )
 
 
-def _connection(api: API, intent: Intent) -> Settled:
+def _connection(api: API, intent: Intent, program: str) -> Settled:
     removed = []
     for each in _there(api, "databases", intent.ids.get("database", ""), "connections"):
         if each.text("name") == intent.name:
             id = each.text("id")  # noqa: A001
             _delete(api, id)
-            removed.append(id)
-    spares = making.told(intent.ids.get("spares", "").split())
-    more = f" The database is new. {spares}" if spares else ""
+            removed.append(printable(id))
+    database = intent.ids.get("title", "") or intent.ids.get("database", "")
+    spares = making.told(database, intent.ids.get("spares", "").split(), program)
+    more = f" {spares}" if spares else ""
     if not removed:
         return Settled("missing", f"The connection {intent.name} was not made.{more}")
     return Settled(
@@ -72,37 +81,38 @@ def _changed(api: API, intent: Intent) -> Settled:
     )
 
 
-def _database(api: API, intent: Intent) -> Settled:
+def _database(api: API, intent: Intent, program: str) -> Settled:
     found = [
         each
         for each in _there(api, "projects", intent.ids.get("project", ""), "databases")
         if each.text("name") == intent.name
     ]
-    return _kept(intent, found, found)
+    return _kept(intent, found, found, program)
 
 
-def _project(api: API, intent: Intent) -> Settled:
+def _project(api: API, intent: Intent, program: str) -> Settled:
     found = [each for each in listed(api, "projects") if each.text("name") == intent.name]
     databases = [
         database
         for each in found
         for database in _there(api, "projects", each.text("id"), "databases")
     ]
-    return _kept(intent, found, databases)
+    return _kept(intent, found, databases, program)
 
 
-def _kept(intent: Intent, found: list[Fields], databases: list[Fields]) -> Settled:
+def _kept(intent: Intent, found: list[Fields], databases: list[Fields], program: str) -> Settled:
     if not found:
         return Settled("missing", f"The {intent.kind} {intent.name} was not made.")
-    ids = ", ".join(each.text("id") for each in found)
-    spares = [
-        connection.text("id")
+    ids = ", ".join(printable(each.text("id")) for each in found)
+    more = [
+        making.told(printable(database.text("id")), [connection.text("id")], program)
         for database in databases
         for connection in database.maybe_each("connections")
+        # With one of that name there is no doubt whose connections these are.
+        if len(found) == 1
     ]
-    # With one of that name there is no doubt whose connections these are.
-    more = making.told(spares) if len(found) == 1 else ""
-    return Settled("kept", f"The {intent.kind} {intent.name} ({ids}) is there. {more}".strip())
+    text = f"The {intent.kind} {intent.name} ({ids}) is there."
+    return Settled("kept", " ".join((text, *more)))
 
 
 def _there(api: API, kind: str, id: str, of: str) -> list[Fields]:  # noqa: A002

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import ProviderError
 from ..base import Intent
+from ..printable import printable, word
 from . import places
 from .places import Database, Project
 from .rules import NAME, TITLE
@@ -29,11 +30,12 @@ class Place(NamedTuple):
     spares: tuple[str, ...] = ()
 
 
-def find_or_make(api: API, request: GenerateRequest, intend: Intend) -> Place:
+def find_or_make(api: API, request: GenerateRequest, intend: Intend, program: str) -> Place:
     """The database that is meant, ready to be connected to.
 
     Args:
         request: with `create`, what is missing is made.
+        program: how the user calls us, for hints.
 
     Raises:
         ChoiceError: several could be meant.
@@ -41,21 +43,21 @@ def find_or_make(api: API, request: GenerateRequest, intend: Intend) -> Place:
     """
     target = request.target
     if not request.create:
-        return Place(places.ready(api, places.find(api, target)))
+        return Place(places.ready(api, places.find(api, target, program)))
     named = places.by_id(api, target)
     if named is not None:
         return Place(places.ready(api, named))
     projects = places.projects(api)
     project = places.pick(projects, "project", target.project)
     if project is None:
-        _check_not_an_id("project", target.project, projects)
-        return _make_project(api, request, intend)
+        _check_not_an_id("project", target.project, projects, program)
+        return _make_project(api, request, intend, program)
     databases = places.databases(api, project)
     database = places.pick(databases, "database", target.database, project)
     if database is None:
-        _check_not_an_id("database", target.database, databases, project)
+        _check_not_an_id("database", target.database, databases, program, project)
         _check_region(api, request.region)
-        return _make_database(api, project, request, intend)
+        return _make_database(api, project, request, intend, program)
     return Place(places.ready(api, database))
 
 
@@ -63,11 +65,12 @@ def _check_not_an_id(
     option: str,
     wanted: str,
     things: Sequence[Project | Database],
+    program: str,
     project: Project | None = None,
 ) -> None:
     """An id that does not exist is a mistake, and no name for something new."""
     if wanted.startswith(places.PREFIX[option]):
-        raise places.missing(option, wanted, things, project)
+        raise places.missing(option, wanted, things, program, project)
 
 
 def _check_region(api: API, wanted: str) -> None:
@@ -78,12 +81,12 @@ def _check_region(api: API, wanted: str) -> None:
     if wanted not in names:
         raise ProviderError(
             f"{TITLE} has no region {wanted!r}",
-            hint=f"Its regions are {', '.join(names)}.",
+            hint=f"Its regions are {printable(', '.join(names))}.",
             provider=NAME,
         )
 
 
-def _make_project(api: API, request: GenerateRequest, intend: Intend) -> Place:
+def _make_project(api: API, request: GenerateRequest, intend: Intend, program: str) -> Place:
     _check_region(api, request.region)
     target = request.target
     name = target.project or request.project_folder.absolute().name or "app"
@@ -95,35 +98,40 @@ def _make_project(api: API, request: GenerateRequest, intend: Intend) -> Place:
     data = api.post("projects", json=body).fields.at("data")
     project = Project(data.text("id"), name)
     if target.database:
-        return _make_database(api, project, request, intend)
-    return _made(api, data.at("database"), project)
+        api.answered()
+        return _make_database(api, project, request, intend, program)
+    return _made(api, data.at("database"), project, program)
 
 
-def _make_database(api: API, project: Project, request: GenerateRequest, intend: Intend) -> Place:
+def _make_database(
+    api: API, project: Project, request: GenerateRequest, intend: Intend, program: str
+) -> Place:
     name = request.target.database or "main"
     body = {"name": name}
     if request.region:
         body["region"] = request.region
     intend(Intent(NAME, "create", "database", name, {"project": project.id}))
     data = api.post("projects", project.id, "databases", json=body).fields.at("data")
-    return _made(api, data, project)
+    return _made(api, data, project, program)
 
 
-def _made(api: API, data: Fields, project: Project) -> Place:
+def _made(api: API, data: Fields, project: Project, program: str) -> Place:
     # The connection that comes with it is not used. Its name cannot be chosen: were the answer
     # lost, the credential would look like any other.
     spares = tuple(each.text("id") for each in data.maybe_each("connections"))
+    database = Database.of(data, project)
+    api.answered()  # the next run finds the database, and goes on with it
     try:
-        return Place(places.ready(api, Database.of(data, project)), spares)
+        return Place(places.ready(api, database), spares)
     except ProviderError as error:
-        error.nothing_done = False
+        error.also(told(database.title, spares, program))
         raise
 
 
-def told(spares: Sequence[str]) -> str:
+def told(database: str, spares: Sequence[str], program: str) -> str:
     """What to say of the connections that a new database came with; empty where there are none."""
     return " ".join(
-        f"It came with a connection of its own, {each}, whose secret was not kept: "
-        f"ppg-connect revoke {each}"
+        f"The new database {database} came with a connection of its own, {printable(each)}, whose "
+        f"secret was not kept: `{program} revoke {word(each)}` ends it."
         for each in spares
     )

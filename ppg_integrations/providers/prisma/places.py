@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from ...errors import ChoiceError, ProviderError
+from ..printable import printable, word
 from .rules import NAME, TITLE, listed
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ class Project(NamedTuple):
     def of(cls, fields: Fields) -> Project:
         return cls(fields.text("id"), fields.text("name"))
 
+    @property
+    def title(self) -> str:
+        return printable(f"{self.name} ({self.id})")
+
 
 class Database(NamedTuple):
     """A database.
@@ -55,7 +60,7 @@ class Database(NamedTuple):
 
     @property
     def title(self) -> str:
-        return f"{self.project.name}/{self.name} ({self.id})"
+        return printable(f"{self.project.name}/{self.name} ({self.id})")
 
     def is_meant_by(self, target: Target) -> bool:
         """Whether nothing in `target` speaks against it."""
@@ -69,8 +74,11 @@ class Database(NamedTuple):
 _Thing = TypeVar("_Thing", Project, Database)
 
 
-def find(api: API, target: Target) -> Database:
+def find(api: API, target: Target, program: str) -> Database:
     """The database that is meant, in any status.
+
+    Args:
+        program: how the user calls us, for hints.
 
     Raises:
         ChoiceError: several could be.
@@ -82,11 +90,11 @@ def find(api: API, target: Target) -> Database:
     there = projects(api)
     project = pick(there, "project", target.project)
     if project is None:
-        raise missing("project", target.project, there)
+        raise missing("project", target.project, there, program)
     inside = databases(api, project)
     database = pick(inside, "database", target.database, project)
     if database is None:
-        raise missing("database", target.database, inside, project)
+        raise missing("database", target.database, inside, program, project)
     return database
 
 
@@ -162,7 +170,7 @@ def pick(
         raise ChoiceError(
             f"{_where(project)} has {len(found)} {option}s{called}",
             option=option,
-            choices=tuple((each.id, each.name) for each in found),
+            choices=tuple((each.id, printable(each.name)) for each in found),
             hint=f"Choose one with --{option} ID, or set PPG_{option.upper()}.",
             provider=NAME,
         )
@@ -170,24 +178,28 @@ def pick(
 
 
 def _where(project: Project | None) -> str:
-    return f"the project {project.name} ({project.id})" if project else f"{TITLE}'s workspace"
+    return f"the project {project.title}" if project else f"{TITLE}'s workspace"
 
 
 def missing(
     option: str,
     wanted: str,
     things: Sequence[Project | Database],
+    program: str,
     project: Project | None = None,
 ) -> ProviderError:
     called = f" with the id or name {wanted!r}" if wanted else ""
-    names = [f"{each.name} ({each.id})" for each in things[:_SHOWN]]
+    names = [printable(f"{each.name} ({each.id})") for each in things[:_SHOWN]]
     if len(things) > _SHOWN:
         names.append("...")
     there = f"; it has {', '.join(names)}" if names else ""
+    one_of_these = f"Name one of these with --{option}" if names else ""
+    is_an_id = wanted.startswith(PREFIX[option])
+    within = f"--project {project.id} " if project and option == "database" else ""
+    name = word(wanted) if wanted and not is_an_id else "NAME"
+    make = f"{program} create {within}--{option} {name} --create"
     return ProviderError(
         f"{_where(project)} has no {option}{called}{there}",
-        hint=f"Name one of these with --{option}, or make it: --{option} NAME --create"
-        if names
-        else f"Make one: ppg-connect create --{option} NAME --create",
+        hint=f"{one_of_these}, or make it: {make}" if names else f"Make one: {make}",
         provider=NAME,
     )

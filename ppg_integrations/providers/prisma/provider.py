@@ -23,6 +23,7 @@ from ..base import (
     silent,
 )
 from ..labels import label
+from ..printable import printable
 from . import credentials, lost, making, places
 from . import usage as limits
 from .rules import BASE, CONSOLE, NAME, RULES, TITLE, TOKENS, VERSION, listed
@@ -42,7 +43,7 @@ class PrismaProvider(Provider):
     title: ClassVar[str] = TITLE
     console: ClassVar[str] = CONSOLE
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {"generate", "list", "rotate", "revoke", "usage"}
+        {"generate", "list", "rotate", "revoke", "usage", "databases"}
     )
     api_variables: ClassVar[tuple[str, ...]] = ("PRISMA_API_URL",)
 
@@ -57,9 +58,9 @@ class PrismaProvider(Provider):
         raise UnsupportedError(
             f"{self.title} does not show the secrets of connections that exist, so a token alone "
             "gives no URLs",
-            hint="Run `ppg_connect create` (manage.py ppg_connect create, flask ppg create or "
-            f"ppg-connect create), which makes a connection and writes its URLs to .env. Or set "
-            f"{names.GENERATE}=1: each machine then makes one for itself and keeps it.",
+            hint=f"`{self.settings.program} create` makes a connection, and writes its URLs to "
+            f".env. Or set {names.GENERATE}=1: each machine then makes one for itself and keeps "
+            "it.",
             provider=self.name,
         )
 
@@ -68,13 +69,14 @@ class PrismaProvider(Provider):
     ) -> Generated:
         """Makes a connection; with `create`, also the project and the database it is for."""
         with self._api(progress) as api:
-            place = making.find_or_make(api, request, intend)
-            return credentials.make(api, place, _name(request), intend)
+            program = self.settings.program
+            place = making.find_or_make(api, request, intend, program)
+            return credentials.make(api, place, _name(request), intend, program)
 
     def settle(self, intent: Intent, progress: Progress = silent) -> Settled:
         """Revokes a connection whose answer was lost; keeps projects and databases."""
         with self._api(progress) as api:
-            return lost.settle(api, intent)
+            return lost.settle(api, intent, self.settings.program)
 
     def connections(
         self,
@@ -86,11 +88,11 @@ class PrismaProvider(Provider):
     ) -> tuple[Listed, ...]:
         """The connections of the database."""
         with self._api(progress) as api:
-            database = places.find(api, target)
+            database = places.find(api, target, self.settings.program)
             return tuple(
                 Listed(
                     each.text("id"),
-                    each.text("name"),
+                    printable(each.text("name")),
                     each.maybe_text("createdAt"),
                     each.text("id") == in_use,
                 )
@@ -104,9 +106,11 @@ class PrismaProvider(Provider):
         *,
         in_use: str = "",
         in_place: bool = False,
+        pair: ConnectionPair | None = None,  # noqa: ARG002
         progress: Progress = silent,
     ) -> Rotated:
         """Makes another connection to the same database, or gives the one in use a new secret."""
+        program = self.settings.program
         with self._api(progress) as api:
             if not in_use:
                 if in_place:
@@ -116,13 +120,15 @@ class PrismaProvider(Provider):
                         hint="Rotate without --in-place: that makes another connection.",
                         provider=self.name,
                     )
-                place = making.Place(places.ready(api, places.find(api, request.target)))
-                return Rotated(credentials.make(api, place, _name(request), intend))
-            name, database = _in_use(api, in_use, request.target)
+                database = places.find(api, request.target, program)
+                place = making.Place(places.ready(api, database))
+                return Rotated(credentials.make(api, place, _name(request), intend, program))
+            name, database = _in_use(api, in_use, request.target, program)
             if in_place:
                 return Rotated(credentials.change(api, in_use, name, database, intend))
             place = making.Place(places.ready(api, database))
-            return Rotated(credentials.make(api, place, _name(request), intend), retire=in_use)
+            made = credentials.make(api, place, _name(request), intend, program)
+            return Rotated(made, retire=in_use)
 
     def revoke(
         self,
@@ -137,7 +143,8 @@ class PrismaProvider(Provider):
             except ProviderError as error:
                 if error.status != 404:
                     raise
-                raise _unknown(id, "`ppg-connect list` shows those that there are.") from None
+                hint = f"`{self.settings.program} list` shows those that there are."
+                raise _unknown(id, hint) from None
         return ()
 
     def usage(self, target: Target, *, in_use: str = "") -> tuple[Problem, ...]:
@@ -146,7 +153,7 @@ class PrismaProvider(Provider):
             if in_use:
                 data = _connection(api, in_use, "Is it one of another workspace?")
                 return limits.usage(api, data.text("database", "id"))
-            return limits.usage(api, places.find(api, target).id)
+            return limits.usage(api, places.find(api, target, self.settings.program).id)
 
     def _api(self, progress: Progress) -> API:
         base = api_base(self.settings, self.api_variables, BASE)
@@ -154,7 +161,7 @@ class PrismaProvider(Provider):
             RULES,
             f"{base}/{VERSION}",
             self.settings.token(*TOKENS),
-            timeout=self.settings.timeout,
+            timeout=self.deadline,
             progress=progress,
         )
 
@@ -163,19 +170,24 @@ def _name(request: GenerateRequest) -> str:
     return request.name or label(request.project_folder.absolute().name, most=_LONGEST)
 
 
-def _in_use(api: API, id: str, target: Target) -> tuple[str, places.Database]:  # noqa: A002
+def _in_use(
+    api: API,
+    id: str,  # noqa: A002
+    target: Target,
+    program: str,
+) -> tuple[str, places.Database]:
     """The name of the connection in use, and its database.
 
     Raises:
         ProviderError: it does not exist, or it is not the target's.
     """
-    data = _connection(api, id, "It was in use: `ppg-connect create` makes another one.")
+    data = _connection(api, id, f"It was in use: `{program} create` makes another one.")
     database = places.get(api, data.text("database", "id"))
     if not database.is_meant_by(target):
         raise ProviderError(
             f"the connection in use, {id}, belongs to the database {database.title}, and another "
             "one was asked for",
-            hint="A rotation stays on its database; `ppg-connect create` goes to another one.",
+            hint=f"A rotation stays on its database; `{program} create` goes to another one.",
             provider=NAME,
         )
     return data.text("name"), database

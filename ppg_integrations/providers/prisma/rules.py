@@ -32,7 +32,7 @@ def _hint(status: int, message: str) -> str:
             f"made in {CONSOLE}, in the workspace's settings."
         )
     if "limit" in message.lower() and status not in (408, 429):
-        return f"Delete what is not needed, or choose a larger plan: {CONSOLE}"
+        return f"Delete what is not needed, or choose a larger plan, in {CONSOLE}."
     return ""
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import ProviderError
 from ...problems import Problem, problem
+from ..printable import printable
 from .rules import CONSOLE, TITLE
 
 if TYPE_CHECKING:
@@ -38,9 +39,9 @@ def _plan(api: API) -> tuple[Problem, ...]:
     if not workspace:
         return ()
     data = api.get("workspaces", workspace, "subscription").fields.at("data")
-    plan = data.maybe_text("planName") or "unknown"
+    plan = printable(data.maybe_text("planName")) or "unknown"
     if data.flag("usageBlocked"):
-        url = data.maybe_text("upgradeUrl") or CONSOLE
+        url = printable(data.maybe_text("upgradeUrl")) or CONSOLE
         return (problem("usage-blocked", provider=TITLE, plan=plan, url=url),)
     return (problem("usage", provider=TITLE, text=f"the workspace's plan is {plan}"),)
 
@@ -52,9 +53,9 @@ def _figures(api: API, database: str) -> Problem:
         _figure(fields.at("metrics", name), words)
         for name, words in (("operations", ""), ("storage", " of storage"))
     )
-    start = fields.text("period", "start")[:10]
+    start = printable(fields.text("period", "start")[:10])
     return problem("usage", provider=TITLE, text=f"{figures} used since {start}")
 
 
 def _figure(metric: Fields, words: str) -> str:
-    return f"{metric.number('used'):.12g} {metric.text('unit')}{words}"
+    return f"{metric.number('used'):.12g} {printable(metric.text('unit'))}{words}"

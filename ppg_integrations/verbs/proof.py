@@ -1,0 +1,98 @@
+"""Before a connection is put to use: both endpoints, and its replica, asked on the live servers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from .. import arrange, doctor, drivers
+from ..entry import Entry
+from ..errors import ConnectError, joined
+from ..pair import ConnectionPair, Source
+from ..providers.base import Generated
+
+if TYPE_CHECKING:
+    from ..urls import PostgresURL
+    from .context import Context
+
+
+def prove(context: Context, entry: Entry) -> tuple[Entry, doctor.Diagnosis]:
+    """The entry, with its two URLs the right way round, and the proof that it works.
+
+    Raises:
+        ConnectError: an endpoint does not work.
+        MismatchedPairError: its replica is none of this database.
+    """
+    made = entry.generated
+    assert made is not None
+    diagnosis = doctor.diagnose(_pair_of(context, entry, made))
+    if any(problem.id == "swapped" for problem in diagnosis.problems):
+        # Its URLs stand nowhere that the user could change, and the servers leave no doubt.
+        text = f"{entry.provider} gave the two URLs of {entry.title} swapped; they were put right."
+        notes = (*made.notes, text)
+        made = replace(made, pooled=made.direct, direct=made.pooled, notes=notes)
+        entry = replace(entry, generated=made)
+        diagnosis = doctor.diagnose(_pair_of(context, entry, made))
+    for problem in diagnosis.problems:
+        if problem.severity == "error":
+            raise _refused(context, entry, problem.message, problem.hint)
+    if made.replica is not None:
+        _prove_replica(diagnosis.pair, made.replica)
+    return entry, diagnosis
+
+
+def give_up(context: Context, entry: Entry) -> str:
+    """How to end what was generated instead of using it; empty where nothing is to be ended."""
+    made = entry.generated
+    if made is None or not can_be_ended(context, entry):
+        return ""
+    return f"To give it up instead: {context.program} revoke {made.id}"
+
+
+def can_be_ended(context: Context, entry: Entry) -> bool:
+    """Whether ``revoke`` is for what an entry has: a login that was made, and that is all."""
+    if entry.intent is not None and entry.intent.kind in ("project", "branch"):
+        return False
+    temporary = "temporary" in entry.request
+    return "revoke" in context.load(entry.provider, temporary=temporary).capabilities
+
+
+def _refused(context: Context, entry: Entry, message: str, hint: str) -> ConnectError:
+    if entry.intent is None:
+        text = f"{entry.title} of {entry.provider} does not work, and was not written: {message}"
+        return ConnectError(text, hint=hint)
+    again = f"Then run {entry.verb} again: it takes up the same one."
+    return ConnectError(
+        f"{entry.title} was generated and kept, and does not work yet: {message}",
+        hint=joined(hint, again, give_up(context, entry)),
+    )
+
+
+def _prove_replica(pair: ConnectionPair, replica: PostgresURL) -> None:
+    """Nothing, where the replica is one of the pair's database and lets us in.
+
+    Raises:
+        MismatchedPairError: it is another database, or the primary itself.
+        ConnectError: it cannot be connected to.
+    """
+    source = Source("provider", pair.provider or "")
+    left, right, third = (
+        arrange.Half(url, source) for url in (pair.pooled, pair.require_direct(), replica)
+    )
+    arrange.check_replica(third, left, right, frozenset())
+    drivers.connect(replica).close()
+
+
+def _pair_of(context: Context, entry: Entry, made: Generated) -> ConnectionPair:
+    source = Source("provider", entry.provider)
+    if entry.intent is None:
+        source = Source("api", context.load(entry.provider, temporary=False).title)
+    return ConnectionPair(
+        made.pooled,
+        made.direct,
+        source,
+        source,
+        entry.provider,
+        (),
+        str(context.env_file.absolute()),
+    )
