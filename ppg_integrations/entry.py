@@ -87,8 +87,9 @@ class Entry:
         )
 
     def age(self) -> timedelta:
-        """How long ago it was made."""
-        return now() - datetime.fromisoformat(self.created_at)
+        """How long ago it was asked for: what comes before a request may take minutes itself."""
+        at = self.created_at if self.intent is None else self.intent.created_at
+        return now() - datetime.fromisoformat(at)
 
     def is_due(self) -> bool:
         """Whether the old connection has had its time."""

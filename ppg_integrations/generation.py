@@ -34,6 +34,8 @@ _GOES_ON: Final = "goes on from here"
 GONE: Final = ("wrong-password", "no-role", "no-database")
 #: Kinds of what can be made for a login that existed before, and that ends with nobody's loss.
 _BESIDE: Final = frozenset({"database", "endpoint"})
+#: Kinds whose secret may be shown once: no later request of the run is worth forgetting them.
+_LOGIN: Final = frozenset({"connection", "role", "password"})
 _MISSING: Final = 404
 
 
@@ -99,9 +101,13 @@ def asking(journal: Journal, entry: Entry, ask: Callable[[Intend], Entry]) -> En
     """
 
     made: list[Intent] = []
+    beside: list[Intent] = []  # after a login was made: its secret is in this process alone
 
     def intend(intent: Intent) -> None:
         # An earlier request of this run has been answered, or it would not go on.
+        if intent.kind in _BESIDE and made and made[0].kind in _LOGIN:
+            beside.append(intent)  # the login's intent stays on disk
+            return
         journal.record(replace(entry, intent=intent))
         if intent.kind not in _BESIDE:
             made[:] = [intent]
@@ -109,7 +115,9 @@ def asking(journal: Journal, entry: Entry, ask: Callable[[Intend], Entry]) -> En
     try:
         answered = ask(intend)
     except ProviderError as error:
-        if error.nothing_done:
+        if beside:
+            error.also(f"The next run finds out what became of the {made[0].kind} {made[0].name}.")
+        elif error.nothing_done:
             journal.clear(entry.key)
         elif _GOES_ON not in error.hint:
             error.also("It may have been done all the same: the next run finds that out.")

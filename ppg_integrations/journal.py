@@ -36,12 +36,14 @@ class Last:
     Attributes:
         verb, provider, request: as in :class:`~ppg_integrations.entry.Entry`.
         mark: the value of ``PPG_CONNECTION`` that was written with it.
+        key: of its entry, which tells it from an earlier one that was the same otherwise.
     """
 
     verb: str
     provider: str
     request: Mapping[str, str] = field(hash=False)
     mark: str
+    key: str = ""
 
 
 class Journal:
@@ -74,17 +76,20 @@ class Journal:
         with lock.holding(self.path):
             self._usable()
 
-    def record(self, one: Entry) -> None:
+    def record(self, one: Entry, *, last: Last | None = None) -> None:
         """Keep an entry; one with the same key is replaced. It is on disk when this returns.
+
+        Args:
+            last: what it was, if its connection is in use now.
 
         Raises:
             EnvFileError: the journal cannot be written; what was there still is.
         """
         statefolder.make()
         with lock.holding(self.path):
-            entries, last = self._usable()
+            entries, before = self._usable()
             others = [other for other in entries if other.key != one.key]
-            self._write([*others, one], last)
+            self._write([*others, one], last or before)
 
     def entries(self) -> tuple[Entry, ...]:
         """Everything that is under way, the oldest first.
@@ -220,4 +225,5 @@ def _naming_the_variable() -> Iterator[None]:
 def _last(item: dict[str, Any] | None) -> Last | None:
     if item is None:
         return None
-    return Last(item["verb"], item["provider"], dict(item["request"]), item["mark"])
+    request, key = dict(item["request"]), item.get("key", "")
+    return Last(item["verb"], item["provider"], request, item["mark"], key)

@@ -100,7 +100,8 @@ def databases(
             serverless,
         )
         urls = (pooled, direct, replica)
-        state.raise_again((env_file, checked), environ)
+        if pooled is None and direct is None:  # else no API is asked
+            state.raise_again((env_file, checked), environ)
         return _databases(env_file, checked, urls, environ, allow_mismatch, wishes)
     except PPGError as error:
         if checked is not None and _is_ppg_connect():
@@ -110,7 +111,7 @@ def databases(
                 error=error,
                 env_file=env_file_path(env_file, environ),
             )
-        if isinstance(error, ProviderError):
+        if isinstance(error, ProviderError) and pooled is None and direct is None:
             state.fail((env_file, checked), environ, error)
         from django.core.exceptions import ImproperlyConfigured
 

@@ -13,21 +13,35 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 
-def api_base(settings: Settings, own: tuple[str, ...], default: str) -> str:
+def api_base(
+    settings: Settings, own: tuple[str, ...], default: str, *, token: tuple[str, ...]
+) -> str:
     """The base URL of an API, without a slash at its end.
 
     Args:
         settings: the variables; ``PPG_API_URL`` wins.
         own: the provider's own variables, in their order.
         default: the provider's address.
+        token: the variables of the token that will be sent there, in their order.
 
     Raises:
         ConfigurationError: the URL is not https (http is for this machine only), or has a user, a
-            query or a fragment. It is not repeated: somebody may have put a token there.
+            query or a fragment. It is not repeated: somebody may have put a token there. Or it is
+            the ``.env`` file's, of another machine, and the token is the environment's.
     """
-    return service_base(
-        settings, (names.API_URL,) if settings.find(names.API_URL) else own, default
-    )
+    own = (names.API_URL,) if settings.find(names.API_URL) else own
+    base = service_base(settings, own, default)
+    address, secret = settings.find(*own), settings.find(*token)
+    if address is None or secret is None or not address.in_file or secret.in_file:
+        return base
+    # The file may have come with somebody else's project, and the token is of the user's shell.
+    if not is_loopback(urlsplit(base).hostname or ""):
+        raise ConfigurationError(
+            f"{address.source} names the address of an API, to which {secret.source} is not sent",
+            hint=f"If you trust it, set {address.name} in the environment too. Else remove it from "
+            "the file.",
+        )
+    return base
 
 
 def service_base(settings: Settings, own: tuple[str, ...], default: str) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
 
 from ..errors import UnsupportedError
 from .http.deadline import Deadline
 from .intent import Intend, Intent, Settled
+from .request import GenerateRequest, Target
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -56,41 +56,6 @@ Capability = Literal[
 
 def silent(_text: str) -> None:
     """A :data:`Progress` for callers that show none."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """Which database is meant, by the provider's own ids or exact names. Empty: not said.
-
-    Attributes:
-        project, database, branch, role: as in the options and ``PPG_...`` variables.
-    """
-
-    project: str = ""
-    database: str = ""
-    branch: str = ""
-    role: str = ""
-
-
-@dataclass(frozen=True)
-class GenerateRequest:
-    """What to generate. An empty text leaves the choice to the provider.
-
-    Attributes:
-        name: the new connection's label, for people; it holds a random part.
-        target: which database.
-        region: where to make what is missing.
-        create: make the project, database, branch or role where it does not exist.
-        replica: also give the URL of a read replica.
-        project_folder: the user's project, for a provider that keeps files in it.
-    """
-
-    name: str = ""
-    target: Target = Target()
-    region: str = ""
-    create: bool = False
-    replica: bool = False
-    project_folder: Path = Path()
 
 
 @dataclass(frozen=True)
@@ -271,8 +236,19 @@ class Provider(ABC):
         """
         self._cannot("rotate a connection")
 
-    def revoke(self, target: Target, id: str, progress: Progress = silent) -> tuple[str, ...]:  # noqa: A002 - the provider's word for it
+    def revoke(
+        self,
+        target: Target,
+        id: str,  # noqa: A002 - the provider's word for it
+        progress: Progress = silent,
+        *,
+        in_use: frozenset[str] = frozenset(),
+    ) -> tuple[str, ...]:
         """Retires a connection for good.
+
+        Args:
+            in_use: ids that are not to be ended, neither by themselves nor along with `id`, and
+                whatever name `id` is.
 
         Returns:
             What the user should know, a sentence each.

@@ -26,6 +26,7 @@ class Found(NamedTuple):
     name: str
     value: str
     source: str
+    in_file: bool = False
 
 
 class Settings:
@@ -68,11 +69,12 @@ class Settings:
 
     def find(self, *wanted: str) -> Found | None:
         """The first of these names that the environment has, else the first that the file has."""
-        for layer, place in ((self._environ, "the environment"), (self._file, self.path)):
+        layers = ((self._environ, "the environment", False), (self._file, self.path, True))
+        for layer, place, in_file in layers:
             for name in wanted:
                 value = (layer.get(name) or "").strip()
                 if value:
-                    return Found(name, value, f"{name} in {place}")
+                    return Found(name, value, f"{name} in {place}", in_file)
         return None
 
     def get(self, *wanted: str) -> str:

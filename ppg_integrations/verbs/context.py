@@ -15,7 +15,7 @@ from ..pair import ConnectionPair
 from ..providers.base import GenerateRequest, Progress, Provider, Target, silent
 from ..providers.settings import Settings
 from ..resolve import DEFAULT_ENV_FILE, resolve
-from .options import check
+from .options import check, check_owner, check_shows
 
 #: Whose temporary databases there are.
 TEMPORARY: Final = "prisma"
@@ -106,26 +106,30 @@ class Context:
 
         Raises:
             ConfigurationError: there is none, or it cannot be used.
+            UsageError: the options name one that nobody shows, or another provider's.
             ProviderError: it would be the API's, and that does not give it.
         """
         from .. import providers
 
         settings = self.settings
-        name = self.provider or providers.detect_in(settings)
+        named = {part: value for part in names.TARGET if (value := getattr(self, part))}
+        name = self.provider_name() if named else self.provider or providers.detect_in(settings)
         providers.check(name)
         with warnings.catch_warnings():
             # The front end prints pair.warnings itself.
             warnings.simplefilter("ignore")
-            named = {part: value for part in names.TARGET if (value := getattr(self, part))}
             if name and (named or self.provider):
                 check(self, providers.load(name, settings))
-            if name and named and "read" in providers.load(name, settings).capabilities:
+            if name and named:
+                check_shows(self, providers.load(name, settings))
                 from ..remote import resolve_remote
 
                 return resolve_remote(settings, name, named, progress=self.progress)
-            if self.known_pair is not None:
-                return self.known_pair
-            return resolve(env_file=self.env_file, environ=self.environ, provider=self.provider)
+            pair = self.known_pair or resolve(
+                env_file=self.env_file, environ=self.environ, provider=self.provider
+            )
+        check_owner(self, pair)
+        return pair
 
     def pair_that_is_set(self) -> ConnectionPair | None:
         """The pair in use, if its URLs are set somewhere; no API is asked.
@@ -138,8 +142,7 @@ class Context:
     def pair_in_file(self) -> ConnectionPair | None:
         """The pair that the ``.env`` file holds, which is what ``create`` writes; None if none.
 
-        Its replica does not count: one that is refused, or another database's, is to be mended by
-        the next ``create`` and shall not stand in its way.
+        Its replica does not count: the next ``create`` mends one that is refused.
 
         Raises:
             ConfigurationError: it cannot be used.
@@ -191,7 +194,16 @@ class Context:
 
     def in_use(self, pair: ConnectionPair | None) -> str:
         """The id of the connection that `pair` is; empty where that is not known."""
-        return in_use.connection_in_use(self.settings.get(names.CONNECTION), pair)
+        return next(iter(self.marked(pair)), "")
+
+    def marked(self, pair: ConnectionPair | None) -> tuple[str, ...]:
+        """The ids that ``PPG_CONNECTION`` gives `pair`: for the file's URLs only the file's own."""
+        if pair is None:
+            return ()
+        kinds = {source.kind for source in (pair.pooled_source, pair.direct_source) if source}
+        layers = (self.file(),) if kinds <= {"file", "derived"} else (self.environ, self.file())
+        marks = (each.get(names.CONNECTION, "") for each in layers)
+        return tuple(filter(None, (in_use.connection_in_use(mark, pair) for mark in marks)))
 
     def provider_name(self) -> str:
         """The provider to ask: the option, ``PPG_PROVIDER``, or the token's.

@@ -13,8 +13,7 @@ from ..pair import ConnectionPair
 from ..providers.base import Intend, Provider
 from ..providers.settings import Settings
 from ..providers.target import target
-from ..urls import PostgresURL
-from . import handover, options, pending, variables
+from . import foreign, handover, options, pending
 from .context import Context
 from .handover import Stored
 from .turn import turn
@@ -47,17 +46,20 @@ def create(context: Context, *, allow_tracked: bool = False, replace: bool = Fal
     journal = Journal(context.env_file)
     journal.prepare()
     wanted = context.wanted(provider)
+    last = journal.last()
     with turn(context, journal) as waited:
         stored = (
-            handover.found(context, journal, name, wanted, ("create", "rotate")) if waited else None
+            handover.found(context, journal, name, wanted, ("create", "rotate"), before=last)
+            if waited
+            else None
         )
         if stored is not None:
             return stored
         if not replace:
-            _refuse_foreign_pair(context, name)
+            foreign.refuse_overwriting(context, name)
         if context.temporary and not replace:
             _refuse_any_pair(context)
-        pending.settle(context, journal)
+        pending.settle(context, journal, provider)
         before = _before(context, replace=replace)
         earlier = context.in_use(before)
         entry = handover.resume(context, journal, provider)
@@ -155,28 +157,3 @@ def _refuse_any_pair(context: Context) -> None:
             "Add --replace, or write to another file with --env-file.",
         ),
     )
-
-
-def _refuse_foreign_pair(context: Context, provider: str) -> None:
-    """A URL of another provider in the file may be the only copy of its password."""
-    found = context.file()
-    for variable in (names.POOLED[0], names.DIRECT[0]):
-        if not found.get(variable, "").strip():
-            continue
-        try:
-            url = PostgresURL.parse(found[variable], source=f"{variable} in {context.env_file}")
-            # The host has the first word. Where it has none, the file's own name for the provider
-            # counts, but "local" only for this machine, where a PostgreSQL may also be the user's.
-            host = variables.provider_of(url)
-            mine = host if host not in (None, "local") else found.get(names.PROVIDER, "")
-            if mine == "local" != host:
-                mine = ""
-            what = f"the URL of {url.host or 'a local socket'}"
-        except ConfigurationError:
-            mine, what = "", "something that is not a PostgreSQL URL"
-        if mine != provider:
-            raise ConfigurationError(
-                f"{variable} in {context.env_file} holds {what}, which create would overwrite",
-                hint="Keep a copy if you need it and add --replace, or write to another file with "
-                "--env-file.",
-            )

@@ -16,11 +16,11 @@ from .. import credential_cache, doctor, drivers, envfile, in_use, names
 from ..entry import Entry, now
 from ..errors import ConnectError, ProviderError
 from ..generation import GONE, exists, place_of
-from ..journal import Journal
+from ..journal import Journal, Last
 from ..pair import ConnectionPair
 from ..providers.base import Generated, Provider
 from ..resolve import resolve
-from . import pending, proof, variables
+from . import pending, ports, proof, variables
 from .context import Context
 from .show import pair_json
 
@@ -77,8 +77,7 @@ def resume(context: Context, journal: Journal, provider: Provider) -> Entry | No
         if (
             generated is None
             or entry.stage != "answered"
-            or entry.provider != provider.name
-            or not entry.answers(wanted)
+            or not pending.wanted(entry, provider, wanted)
         ):
             continue
         context.progress(f"taking up {entry.title}, which an earlier run generated")
@@ -136,7 +135,8 @@ def finish(
         context.report(note)
     if entry.retire:
         due = now() + timedelta(seconds=entry.grace)
-        journal.record(replace(entry, due=due.isoformat(timespec="microseconds")))
+        entry = replace(entry, due=due.isoformat(timespec="microseconds"))
+        journal.record(entry, last=pending.last_of(context, entry))
     else:
         journal.clear(entry.key, last=pending.last_of(context, entry))
     return Stored(
@@ -180,16 +180,19 @@ def found(
     provider: str,
     wanted: Mapping[str, str],
     verbs: tuple[str, ...],
+    *,
+    before: Last | None,
 ) -> Stored | None:
-    """What another run has just stored, where it answers this one's request too.
+    """What another run has just stored, where it answers this one's request too, and works.
 
     Args:
         wanted: what this run asked for, before it had to wait.
         verbs: of the run that will do.
+        before: what was finished last before this run waited: that is no answer to it.
     """
     last = journal.last()
     pair = context.pair_in_file()
-    if last is None or pair is None or last.verb not in verbs:
+    if last is None or last == before or pair is None or last.verb not in verbs:
         return None
     file_mark = envfile.read(context.env_file).get(names.CONNECTION, "")
     if last.mark != file_mark or last.provider != provider:
@@ -200,22 +203,19 @@ def found(
     if not identity:
         return None
     context.progress("proving both endpoints")
+    diagnosis = doctor.diagnose(pair)
+    if any(problem.severity == "error" for problem in diagnosis.problems):
+        return None
     note = f"Another ppg_connect had just stored {identity}: nothing more was generated."
     context.report(note)
-    return Stored(pair, identity, "", doctor.diagnose(pair), (), "shared", (note,), {})
+    return Stored(pair, identity, "", diagnosis, (), "shared", (note,), {})
 
 
 def _where_they_are_now(context: Context, made: Generated) -> Generated:
-    """The embedded servers, started; another program may have taken their ports meanwhile."""
-    from ..providers.local.provider import servers_of
-
-    status = servers_of(context.project_folder).start(progress=context.progress)
-    assert status.postgres is not None
-    pooler = status.pooler or status.postgres
+    """Its URLs on the embedded servers, which are started."""
+    pooled, direct = ports.now(context)
     return replace(
-        made,
-        pooled=made.pooled.replace(port=pooler.port),
-        direct=made.direct.replace(port=status.postgres.port),
+        made, pooled=made.pooled.replace(port=pooled), direct=made.direct.replace(port=direct)
     )
 
 

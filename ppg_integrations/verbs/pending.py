@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 
-from .. import credential_cache, in_use, names
+from .. import credential_cache, drivers, in_use, names
 from ..entry import Entry
-from ..errors import ConfigurationError, PPGError, ProviderError
-from ..generation import settled
+from ..errors import ConfigurationError, ConnectError, EnvFileError, PPGError, ProviderError
+from ..generation import GONE, LATE, settled
 from ..journal import Journal, Last, journals
-from . import proof
+from ..providers.base import Generated, Provider
+from . import ports, proof
 from .context import Context
 
 
@@ -21,6 +23,7 @@ def told(context: Context) -> None:
         for text in (*_damaged(journal), *(_told(context, each) for each in journal.entries())):
             context.report(text)
         told_of_this_machine(context)
+        _told_of_no_folder(context)
     except PPGError as error:
         context.report(f"{error.message} {error.hint}".strip())
 
@@ -37,20 +40,35 @@ def told_of_this_machine(context: Context) -> None:
             context.report(_told_of_this_machine(context, entry))
 
 
-def settle(context: Context, journal: Journal) -> None:
+def wanted(entry: Entry, provider: Provider, request: Mapping[str, str]) -> bool:
+    """Whether a run that asks `provider` for this takes the entry up."""
+    return entry.provider == provider.name and entry.answers(request)
+
+
+def settle(context: Context, journal: Journal, provider: Provider | None = None) -> None:
     """Finds out what became of each request without an answer, and ends what is due.
 
-    What cannot be settled now is reported and kept.
+    What cannot be settled now is reported and kept. So is a rotation in place that this run does
+    not take up: to settle it may change the secret in use once more.
+
+    Args:
+        provider: whose connections the running verb takes up; None for a verb that takes up none.
 
     Raises:
         EnvFileError: the journal cannot be read or written.
+        ConfigurationError: the verb's target cannot be understood.
     """
     for text in _damaged(journal):
         context.report(text)
     told_of_this_machine(context)
+    _told_of_no_folder(context)
+    request = {} if provider is None else context.wanted(provider)
     for each in journal.entries():
         if each.stage == "asked":
-            _settle(context, journal, each)
+            if not _in_place(each) or (provider is not None and wanted(each, provider, request)):
+                _settle(context, journal, each)
+            else:
+                context.report(_told(context, each))
         elif each.is_due():
             try:
                 for note in retire(context, journal, each):
@@ -90,7 +108,8 @@ def retire(context: Context, journal: Journal, entry: Entry) -> tuple[str, ...]:
         ConfigurationError: it cannot be asked, for want of a token perhaps.
     """
     assert entry.generated is not None
-    if entry.retire in {context.in_use(context.pair_in_file()), entry.generated.id}:
+    used = frozenset({context.in_use(context.pair_in_file()), entry.generated.id} - {""})
+    if entry.retire in used:
         journal.clear(entry.key)
         return (f"{entry.retire} was to be retired, and is in use again: it stays.",)
     if in_use.connection_in_use(entry.retire_mark, context.pair_in_environment()):
@@ -102,7 +121,7 @@ def retire(context: Context, journal: Journal, entry: Entry) -> tuple[str, ...]:
     context.progress(f"retiring {entry.retire}")
     notes: tuple[str, ...] = ()
     try:
-        notes = provider.revoke(target, entry.retire, context.progress)
+        notes = provider.revoke(target, entry.retire, context.progress, in_use=used)
     except ProviderError:
         # A run that was killed may have ended it already.
         if "list" not in provider.capabilities or any(
@@ -117,20 +136,78 @@ def retire(context: Context, journal: Journal, entry: Entry) -> tuple[str, ...]:
 def last_of(context: Context, entry: Entry) -> Last:
     """What a run that waited for this one wants to know of it."""
     mark = context.file().get(names.CONNECTION, "")
-    return Last(entry.verb, entry.provider, entry.request, mark)
+    return Last(entry.verb, entry.provider, entry.request, mark, entry.key)
 
 
 def _settle(context: Context, journal: Journal, entry: Entry) -> None:
     said: list[str] = []
     try:
         provider = context.load(entry.provider, temporary="temporary" in entry.request)
-        settled(provider, journal, entry, said, context.progress)
-    except (ProviderError, ConfigurationError) as error:
+        if _in_place(entry) and _still_works(context, provider):
+            said.append(f"{_asked(entry)}, and the login in {context.env_file} works: it stays")
+            if entry.age() > LATE:
+                journal.clear(entry.key)
+        else:
+            settled(provider, journal, entry, said, context.progress)
+    except (ProviderError, ConfigurationError, ConnectError) as error:
         said.append(f"{_asked(entry)}, and what became of it is not known yet: {error.message}")
     text = " ".join(said)
     if any(each.key == entry.key and each.stage == "asked" for each in journal.entries()):
         text = f"{text.rstrip('.')}. The next run looks again."
     context.report(text)
+
+
+def _in_place(entry: Entry) -> bool:
+    """Whether it changes, or has changed, the secret of a login that existed before."""
+    return entry.intent is not None and entry.intent.action == "rotate"
+
+
+def _still_works(context: Context, provider: Provider) -> bool:
+    """Whether the file holds a login of this provider that is let in.
+
+    Raises:
+        ConnectError: it is not known, as its server does not answer.
+        LocalServerError: the embedded servers do not start.
+    """
+    try:
+        pair = context.pair_in_file()
+    except ConfigurationError:  # what is wrong with it is said where it is used
+        return False
+    if pair is None or pair.provider not in (None, provider.name):
+        return False
+    url = pair.direct or pair.pooled
+    if "servers" in provider.capabilities:
+        pooled, direct = ports.now(context)
+        url = url.replace(port=direct if pair.direct else pooled)
+    context.progress(f"trying the login in {context.env_file}")
+    try:
+        drivers.connect(url).close()
+    except ConnectError as error:
+        if error.code and error.code not in GONE:
+            raise
+        return False  # refused, be it in words that are not known
+    return True
+
+
+def _told_of_no_folder(context: Context) -> None:
+    """Reports what was generated for projects that have been moved or removed since."""
+    for journal in journals():
+        if credential_cache.is_for_machine(journal.file):
+            continue
+        if os.path.lexists(os.path.dirname(journal.file)):
+            continue
+        try:
+            entries = journal.entries()
+        except EnvFileError as error:
+            context.report(f"{error.message} {error.hint}".strip())
+            continue
+        for entry in entries:
+            id = entry.retire if entry.stage == "stored" else entry.title  # noqa: A001
+            context.report(
+                f"{id} of {entry.provider} was under way for {journal.file}, whose folder is not "
+                f"there any more: it may still be alive. When that is dealt with, remove "
+                f"{journal.path}, which holds the only copy of what was generated."
+            )
 
 
 def _damaged(journal: Journal) -> Iterator[str]:
@@ -144,9 +221,21 @@ def _damaged(journal: Journal) -> Iterator[str]:
 def _told(context: Context, entry: Entry) -> str:
     program, made = context.program, entry.generated
     if made is None:
+        verb = "rotate" if _in_place(entry) else "create"
+        more = " with the same options" if _in_place(entry) else ""
         return (
-            f"{_asked(entry)}, and did not get to its end: `{program} create` finds out what "
+            f"{_asked(entry)}, and did not get to its end: `{program} {verb}`{more} finds out what "
             "became of it."
+        )
+    if entry.stage == "answered" and _is_in_file(context, made):
+        return (
+            f"{entry.title}, generated by an interrupted {entry.verb}, is in use: "
+            f"`{program} {entry.verb}` gets to its end."
+        )
+    if entry.stage == "answered" and _in_place(entry):
+        return (
+            f"{entry.title} got another password by an interrupted {entry.verb}, which "
+            f"{context.env_file} does not hold: `{program} {entry.verb}` takes it up."
         )
     if entry.stage == "answered":
         ends = f", `{program} revoke {made.id}` ends it" if _can_be_ended(context, entry) else ""
@@ -182,13 +271,24 @@ def _can_be_ended(context: Context, entry: Entry) -> bool:
         return False
 
 
+def _is_in_file(context: Context, made: Generated) -> bool:
+    """Whether the file has this login, with this password."""
+    try:
+        pair = context.pair_in_file()
+    except ConfigurationError:  # what is wrong with it is said where it is used
+        return False
+    mark = in_use.mark(made.id, made.direct)
+    return bool(in_use.connection_in_use(mark, pair))
+
+
 def _asked(entry: Entry) -> str:
     return f"An interrupted {entry.verb} {_request(entry)}"
 
 
 def _request(entry: Entry) -> str:
     kind = entry.intent.kind if entry.intent is not None else "connection"
-    return f"asked {entry.provider} for the {kind} {entry.title} at {_clock(entry.created_at)}"
+    what = f"another password of {entry.title}" if _in_place(entry) else f"the {kind} {entry.title}"
+    return f"asked {entry.provider} for {what} at {_clock(entry.created_at)}"
 
 
 def _clock(text: str) -> str:

@@ -51,8 +51,10 @@ def give_up(context: Context, entry: Entry) -> str:
 
 def can_be_ended(context: Context, entry: Entry) -> bool:
     """Whether ``revoke`` is for what an entry has: a login that was made, and that is all."""
-    if entry.intent is not None and entry.intent.kind in ("project", "branch"):
-        return False
+    if entry.intent is not None and (
+        entry.intent.kind in ("project", "branch") or entry.intent.action == "rotate"
+    ):
+        return False  # with it, more would end than what this entry made
     temporary = "temporary" in entry.request
     return "revoke" in context.load(entry.provider, temporary=temporary).capabilities
 

@@ -8,12 +8,12 @@ from .. import credential_cache, names
 from ..entry import titled
 from ..errors import ConfigurationError, ProviderError
 from ..journal import Journal
-from ..pair import ConnectionPair
 from ..providers.base import Provider, Target
 from ..providers.target import checked
 from . import options, pending
 from .context import Context
 from .turn import turn
+from .used import Used, used
 
 
 def revoke(
@@ -50,16 +50,19 @@ def revoke(
         pending.settle(context, journal)
         every = (journal, *pending.of_this_machine())
         entries = [entry for each in every for entry in each.entries()]
-        generated = {each.generated.id for each in entries if each.generated}
         target = context.target(provider)
+        in_use: frozenset[str] = frozenset()
         if not force:
-            _refuse_in_use(context, provider, target, id, known=generated)
+            found = used(context, provider, target, entries)
+            generated = {each.generated.id for each in entries if each.generated}
+            _refuse_in_use(context, provider, id, found, known=generated)
+            in_use = found.ids
         dead = tuple(_dead(context, provider, id))
         if confirm is not None:
             confirm(_named(context, provider, target, id))
         context.progress(f"retiring {id}")
         try:
-            notes = provider.revoke(target, id, context.progress)
+            notes = provider.revoke(target, id, context.progress, in_use=in_use)
         except ProviderError as error:
             if error.status == 404:  # gone already, and not to be served from the cache either
                 credential_cache.forget(name, retired=id)
@@ -93,7 +96,7 @@ def _dead(context: Context, provider: Provider, id: str) -> Iterator[str]:  # no
         (context.pair_in_file(), str(context.env_file)),
         (context.pair_in_environment(), "the environment"),
     ):
-        if context.in_use(pair) == id:
+        if id in context.marked(pair):
             yield (
                 f"{where} still holds its URLs, which are dead now: `{context.program} create` "
                 "makes another pair."
@@ -105,8 +108,8 @@ def _dead(context: Context, provider: Provider, id: str) -> Iterator[str]:  # no
 def _refuse_in_use(
     context: Context,
     provider: Provider,
-    target: Target,
     id: str,  # noqa: A002
+    found: Used,
     *,
     known: set[str],
 ) -> None:
@@ -116,33 +119,16 @@ def _refuse_in_use(
             "have its URLs from the cache",
             hint="--force ends it all the same; they make another one when they start again.",
         )
-    ids = {_in_use(context, provider, target, pair) for pair in _pairs(context, provider)}
-    if id in ids:
+    if id in found.ids:
         raise ConfigurationError(
-            f"{id} is in use: {context.env_file} or the environment holds its URLs",
+            f"{id} is in use: {context.env_file} or the environment holds its URLs, or leads to it",
             hint=f"`{context.program} rotate` puts another in its place first; --force ends it all "
             "the same.",
         )
-    if "" in ids and id not in known:
+    if found.unknown and id not in known:
         raise ConfigurationError(
             f"it cannot be told whether {id} is in use: nothing says which connection the URLs in "
             f"{context.env_file} or the environment are",
             hint=f"`{context.program} rotate` makes one whose id is known; --force ends {id} all "
             "the same.",
         )
-
-
-def _pairs(context: Context, provider: Provider) -> Iterator[ConnectionPair]:
-    """The pairs of this provider that are set."""
-    for pair in (context.pair_in_file(), context.pair_in_environment()):
-        if pair is not None and pair.provider in (None, provider.name):
-            yield pair
-
-
-def _in_use(context: Context, provider: Provider, target: Target, pair: ConnectionPair) -> str:
-    """The id of the connection that a pair is; empty where nobody knows."""
-    found = context.in_use(pair)
-    if found or "list" not in provider.capabilities:
-        return found
-    listed = provider.connections(target, pair=pair, progress=context.progress)
-    return next((each.id for each in listed if each.in_use), "")

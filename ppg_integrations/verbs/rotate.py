@@ -13,7 +13,7 @@ from ..generation import asking
 from ..journal import Journal
 from ..pair import ConnectionPair
 from ..providers.base import Intend, Intent, Provider
-from . import handover, options, pending, variables
+from . import foreign, handover, options, pending, variables
 from .context import Context
 from .handover import Stored
 from .turn import turn
@@ -69,17 +69,23 @@ def rotate(
     journal = Journal(context.env_file)
     journal.prepare()
     wanted = context.wanted(provider)
+    last = journal.last()
     with turn(context, journal) as waited:
-        stored = handover.found(context, journal, name, wanted, ("rotate",)) if waited else None
+        stored = (
+            handover.found(context, journal, name, wanted, ("rotate",), before=last)
+            if waited
+            else None
+        )
         if stored is not None:
             return stored
-        pending.settle(context, journal)
         pair = context.pair_in_file()
         if pair is not None and pair.provider not in (None, name):
             raise ConfigurationError(
                 f"{context.env_file} holds a pair of {pair.provider}, and {name} cannot rotate it",
                 hint=f"--provider {pair.provider}",
             )
+        foreign.refuse_rotating(context, name)
+        pending.settle(context, journal, provider)
         old = context.in_use(pair)
         ends = in_place or provider.rotation_drops_connections
         mark = in_use.mark(old, pair.direct or pair.pooled) if pair is not None and old else ""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from .. import names
 from ..errors import ConfigurationError, UsageError
 from ..hosts import classify
+from ..pair import ConnectionPair
 from ..urls import PostgresURL
 from .context import Context
 
@@ -33,7 +34,8 @@ def run(context: Context, command: Sequence[str]) -> int:
     """Runs a program with libpq's variables set to the direct endpoint.
 
     ``PPG_DIRECT=1`` is set too, so that a program built on this package's own settings goes
-    direct as well. Nothing secret stands in the program's arguments.
+    direct as well. Where options name the database, the variables of its URLs are set too. Nothing
+    secret stands in the program's arguments.
 
     Args:
         context: the settings of this call.
@@ -51,9 +53,12 @@ def run(context: Context, command: Sequence[str]) -> int:
         raise UsageError(
             "run was given no program", hint="For example: ppg-connect run -- pg_dump --schema-only"
         )
-    direct = context.pair().require_direct()
+    pair = context.pair()
+    direct = pair.require_direct()
     environ = {key: value for key, value in os.environ.items() if key not in _ELSEWHERE}
     environ.update(direct.libpq_environ())
+    if any(getattr(context, part) for part in (*names.TARGET, "provider")):
+        environ.update(_variables(pair, direct))
     environ[names.FORCE_DIRECT] = "1"
     tools = _embedded_tools(context, direct)
     if tools:
@@ -68,6 +73,22 @@ def run(context: Context, command: Sequence[str]) -> int:
     finally:
         signal.signal(signal.SIGINT, before)
     return done.returncode if done.returncode >= 0 else 128 - done.returncode
+
+
+def _variables(pair: ConnectionPair, direct: PostgresURL) -> dict[str, str]:
+    """The pair by the names that settings read, so that they do not find the one of ``.env``.
+
+    The other names are blank and not away: a ``.env`` that is loaded without overriding what is set
+    would bring them back.
+    """
+    values = dict.fromkeys((*names.POOLED, *names.DIRECT, *names.REPLICA, names.CONNECTION), "")
+    values[names.POOLED[0]] = pair.pooled.reveal()
+    values[names.DIRECT[0]] = direct.reveal()
+    if pair.replica is not None:
+        values[names.REPLICA[0]] = pair.replica.reveal()
+    if pair.provider:
+        values[names.PROVIDER] = pair.provider
+    return values
 
 
 def _embedded_tools(context: Context, direct: PostgresURL) -> str:

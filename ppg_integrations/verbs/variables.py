@@ -42,8 +42,14 @@ def of(context: Context, entry: Entry) -> Variables:
     if made.replica is not None:
         values[names.REPLICA[0]] = made.replica.reveal()
     values[names.CONNECTION] = in_use.mark(made.id, made.direct)
-    if provider_of(made.direct) != entry.provider or entry.provider == "local":
-        # The hosts do not say it, so the file has to.
+    before = context.file()
+    earlier = before.get(names.PROVIDER, "").strip().lower()
+    if (
+        provider_of(made.direct) != entry.provider
+        or entry.provider == "local"
+        or earlier not in ("", entry.provider)
+    ):
+        # The hosts do not say it, or the file says another, which would win over them.
         values[names.PROVIDER] = entry.provider
     branch = entry.request.get("branch", "")
     if branch and "branches" in context.load(entry.provider, temporary=False).capabilities:
@@ -53,7 +59,6 @@ def of(context: Context, entry: Entry) -> Variables:
     if "claim_url" in made.details:
         values[names.CLAIM_URL] = made.details["claim_url"]
     values.update(made.remember)
-    before = context.file()
     stale = dict(_stale(context, entry, made, before))
     blanked = {name: "" for name in stale if name not in values}
     return Variables(values, blanked, tuple(text for text in stale.values() if text))

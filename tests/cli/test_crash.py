@@ -134,7 +134,8 @@ def settle(shop: Shop) -> str:
     if not shop.journal().entries():
         return ""
     for entry in shop.journal().entries():
-        shop.journal().record(replace(entry, created_at="2026-01-01T00:00:00+00:00"))
+        intent = entry.intent and replace(entry.intent, created_at="2026-01-01T00:00:00+00:00")
+        shop.journal().record(replace(entry, intent=intent))
     done = shop.ppg("revoke", "con_none")
     assert done.status == 1
     return done.said
@@ -255,6 +256,21 @@ def test_a_rotation_in_place_whose_answer_is_lost_is_done_once_more(shop: Shop) 
     assert "was changed once more" in done.said
     assert f"took up   {first}" in done.said
     assert shop.alive == {first}
+
+
+def test_a_rotation_in_place_that_is_in_doubt_is_no_other_verbs_to_repeat(shop: Shop) -> None:
+    shop.ppg("create")
+    old = shop.url("DIRECT_URL")
+    shop.double.fail("POST", "rotate", cut="before")  # and it has done nothing
+    assert shop.ppg("rotate", "--in-place").status == 1
+    posts = shop.double.count("POST", "rotate")
+    assert "An interrupted rotate asked prisma for another password" in settle(shop)
+    assert shop.double.count("POST", "rotate") == posts
+    assert works(old)
+    done = shop.ppg("rotate")
+    assert "works: it stays" in done.said.replace("\n", " ")
+    assert shop.double.count("POST", "rotate") == posts
+    check(shop, done)
 
 
 def test_ctrl_c_while_an_answer_is_awaited(shop: Shop) -> None:

@@ -20,7 +20,8 @@ from ppg_integrations.providers.base import Generated, GenerateRequest, Intend, 
 from ppg_integrations.providers.local import provider as local_provider
 from ppg_integrations.providers.local.servers import LocalServers
 from ppg_integrations.verbs import handover as module
-from ppg_integrations.verbs import proof
+from ppg_integrations.verbs import proof, variables
+from ppg_integrations.verbs import foreign
 from ppg_integrations.verbs.context import Context
 from ppg_integrations.verbs.create import create
 
@@ -316,3 +317,36 @@ def test_the_human_output_is_short_and_redacted(
     assert url.password is not None
     assert url.password.reveal() not in out
     assert os.environ.get("DATABASE_URL") is None
+
+
+# -- the provider's name in the file ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("host", "provider", "earlier", "written"),
+    [
+        ("db.prisma.io", "prisma", "local", "prisma"),
+        ("db.prisma.io", "prisma", "Prisma", None),
+        ("db.prisma.io", "prisma", "", None),
+        ("ep-a-1.us-east-2.aws.neon.tech", "neon", "casedev", "neon"),
+        ("ep-a-1.us-east-2.aws.neon.tech", "casedev", "", "casedev"),
+    ],
+)
+def test_no_earlier_providers_name_stays_in_the_file(
+    tmp_path: Path, host: str, provider: str, earlier: str, written: str | None
+) -> None:
+    (tmp_path / ".env").write_text(f"PPG_PROVIDER={earlier}\n")
+    url = PostgresURL.build(host=host, user="u", password="p", database="d")
+    context = Context(env_file=tmp_path / ".env", environ={})
+    values = variables.of(context, Entry(provider, generated=Generated("id", "", url, url)))
+    assert values.set.get("PPG_PROVIDER") == written
+
+
+def test_a_pair_of_casedev_on_neons_hosts_is_casedevs(shop: Path) -> None:
+    url = "postgresql://ann:pw@ep-a-1.us-east-2.aws.neon.tech/neondb"
+    (shop / ".env").write_text(f"DATABASE_URL={url}\nDIRECT_URL={url}\nPPG_PROVIDER=casedev\n")
+    context = Context(env_file=shop / ".env", environ={})
+    foreign.refuse_overwriting(context, "casedev")
+    for other in ("neon", "prisma"):
+        with pytest.raises(ConfigurationError, match="would overwrite"):
+            foreign.refuse_overwriting(context, other)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ppg_integrations import envfile, lock
+from ppg_integrations import PostgresURL, envfile, lock
 from ppg_integrations.cli import main
 from ppg_integrations.entry import Entry, now
 from ppg_integrations.errors import ProviderError, UnsupportedError
@@ -24,8 +24,8 @@ Captured = pytest.CaptureFixture[str]
 def asked(name: str = "shop-x-12345678", *, minutes: float = 1, **changes: object) -> Entry:
     """A request without an answer, of a run that was killed."""
     at = (now() - timedelta(minutes=minutes)).isoformat()
-    intent = Intent("prisma", "create", "connection", name)
-    return replace(Entry("prisma", intent=intent, created_at=at), **changes)  # type: ignore[arg-type]
+    intent = Intent("prisma", "create", "connection", name, created_at=at)
+    return replace(Entry("prisma", intent=intent), **changes)  # type: ignore[arg-type]
 
 
 def said(capsys: Captured, *arguments: str, status: int = 0) -> str:
@@ -85,6 +85,138 @@ def test_what_is_restored_is_put_to_use(
     assert envfile.read(shop / ".env")["PPG_CONNECTION"].startswith(f"{made.id}:")
     assert desk.count("generate") == 0
     assert journal.entries() == ()
+
+
+def in_place(id: str, *, minutes: float = 1, **request: str) -> Entry:
+    """A rotation in place whose answer was lost."""
+    at = (now() - timedelta(minutes=minutes)).isoformat()
+    intent = Intent("prisma", "rotate", "connection", id, {"connection": id}, created_at=at)
+    return Entry("prisma", "rotate", request=request, intent=intent)
+
+
+def end_what_the_file_has(desk: Desk, shop: Path) -> None:
+    desk.end(envfile.read(shop / ".env")["PPG_CONNECTION"].rpartition(":")[0])
+
+
+@pytest.mark.parametrize(
+    ("words", "status"), [("revoke con_none", 1), ("create --project shop", 0)]
+)
+def test_a_verb_that_does_not_take_a_rotation_up_leaves_its_secret_alone(
+    words: str, status: int, desk: Desk, shop: Path, journal: Journal, capsys: Captured
+) -> None:
+    said(capsys, "create")
+    end_what_the_file_has(desk, shop)
+    journal.record(in_place("con_x", project="blog", minutes=20))
+    err = said(capsys, *words.split(), status=status)
+    assert "An interrupted rotate asked prisma for another password of con_x at" in err
+    assert "`ppg-connect rotate` with the same options finds out" in err
+    assert desk.count("settle") == 0
+    assert len(journal.entries()) == 1
+
+
+@pytest.mark.parametrize(("minutes", "stays"), [(1, True), (11, False)])
+def test_a_login_that_still_works_is_not_rotated_again(
+    minutes: float, stays: bool, desk: Desk, shop: Path, journal: Journal, capsys: Captured
+) -> None:
+    said(capsys, "create")
+    journal.record(in_place("con_x", minutes=minutes))
+    err = said(capsys, "rotate")
+    assert f"the login in {shop / '.env'} works: it stays" in err.replace("\n", " ")
+    assert ("The next run looks again" in err) is stays
+    assert desk.count("settle") == 0
+    assert bool(journal.entries()) is stays
+
+
+def test_a_login_whose_server_does_not_answer_is_not_rotated_again(
+    desk: Desk, shop: Path, journal: Journal, capsys: Captured
+) -> None:
+    said(capsys, "create")
+    direct = PostgresURL.parse(envfile.read(shop / ".env")["DIRECT_URL"])
+    envfile.update(shop / ".env", {"DIRECT_URL": direct.replace(port=1).reveal()})
+    journal.record(in_place("con_x", minutes=20))
+    assert "what became of it is not known yet" in said(capsys, "create")
+    assert desk.count("settle") == 0
+    assert len(journal.entries()) == 1
+
+
+def test_a_login_that_is_refused_is_settled_and_taken_up(
+    desk: Desk, shop: Path, journal: Journal, capsys: Captured
+) -> None:
+    said(capsys, "create")
+    end_what_the_file_has(desk, shop)
+    made = desk.make("again")
+    desk.settled = Settled("restored", "Its password was set once more.", made)
+    journal.record(in_place(made.id))
+    assert "Its password was set once more." in said(capsys, "rotate")
+    assert envfile.read(shop / ".env")["PPG_CONNECTION"].startswith(f"{made.id}:")
+    assert desk.count("rotate") == 0
+    assert journal.entries() == ()
+
+
+def test_nobody_is_told_to_end_a_login_whose_password_was_changed(
+    desk: Desk, shop: Path, journal: Journal, capsys: Captured
+) -> None:
+    said(capsys, "create")
+    made = desk.make("again")
+    entry = replace(in_place(made.id), generated=made)
+    journal.record(entry)
+    err = said(capsys, "show")
+    assert f"{made.id} (again) got another password by an interrupted rotate" in err
+    assert "revoke" not in err
+    assert "not in use" not in err
+    # Nor where it does not work yet.
+    broken = replace(made, pooled=made.pooled.replace(port=1))
+    journal.record(replace(entry, generated=broken))
+    err = said(capsys, "rotate", status=1)
+    assert "does not work yet" in err
+    assert f"revoke {made.id}" not in err
+
+
+def test_what_the_file_holds_already_is_in_use(
+    desk: Desk, shop: Path, journal: Journal, capsys: Captured
+) -> None:
+    """A run that was killed right after it wrote the file."""
+    kept: list[Generated] = []
+
+    def changed(made: Generated) -> Generated:
+        kept.append(made)
+        return made
+
+    desk.changed = changed
+    said(capsys, "create")
+    journal.record(asked(generated=kept[0]))
+    err = said(capsys, "show")
+    assert f"{kept[0].id} ({kept[0].name}), generated by an interrupted create, is in use" in err
+    assert "revoke" not in err
+
+
+def test_the_time_to_look_for_something_begins_with_its_request(
+    desk: Desk, journal: Journal, capsys: Captured
+) -> None:
+    """A run may take minutes before it sends it."""
+    entry = asked(minutes=1)
+    journal.record(replace(entry, created_at=(now() - timedelta(minutes=20)).isoformat()))
+    assert "The next run looks again" in said(capsys, "create")
+    assert len(journal.entries()) == 1
+
+
+@pytest.mark.parametrize("verb", ["show", "create"])
+def test_what_was_under_way_for_a_folder_that_was_moved_is_told(
+    verb: str, desk: Desk, shop: Path, capsys: Captured
+) -> None:
+    said(capsys, "create")
+    (shop.parent / "old").mkdir()
+    elsewhere = Journal(shop.parent / "old" / ".env")
+    lost = desk.make("lost")
+    elsewhere.record(Entry("prisma", generated=lost))
+    assert "lost" not in said(capsys, verb)  # its own verbs tell it
+    (shop.parent / "old").rename(shop.parent / "new")
+    err = said(capsys, verb)
+    assert f"{lost.id} (lost) of prisma was under way for {elsewhere.file}" in err
+    assert elsewhere.path in err
+    assert lost.direct.password is not None
+    assert lost.direct.password.reveal() not in err
+    assert len(elsewhere.entries()) == 1
 
 
 @pytest.mark.parametrize(

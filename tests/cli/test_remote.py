@@ -165,3 +165,93 @@ def test_what_the_file_says_of_another_providers_database_is_not_heeded(
     assert main(["create", "--provider", "neon", "--replace"]) == 0
     written = envfile.read(shop / ".env")
     assert written["PPG_PROJECT"] == double.project.id
+
+
+# -- options and the pair of the file ---------------------------------------------------------
+
+NEON = "postgresql://u:s3cr3t@ep-a-1.us-east-2.aws.neon.tech/neondb?sslmode=require"
+PRISMA = "postgres://u:s3cr3t@db.prisma.io/postgres"
+VERBS = (["show"], ["doctor"], ["run", "--", "true"])
+
+
+def with_options(verb: list[str], *options: str) -> list[str]:
+    return [verb[0], *options, *verb[1:]]
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb[0])
+@pytest.mark.parametrize("option", ["--project", "--database"])
+def test_a_database_whose_secrets_nobody_shows_is_not_the_files(
+    verb: list[str],
+    option: str,
+    shop: Path,
+    capsys: Captured,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PRISMA_SERVICE_TOKEN", "t0ken")
+    (shop / ".env").write_text(f"DATABASE_URL={PRISMA}\n")
+    assert main(with_options(verb, option, "other")) == 2
+    err = capsys.readouterr().err
+    assert f"{option} names a database whose secrets cannot be read" in err
+    assert "--env-file" in err
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb[0])
+def test_a_branch_without_a_provider_to_ask_is_not_the_files(
+    verb: list[str], shop: Path, capsys: Captured
+) -> None:
+    (shop / ".env").write_text(f"DATABASE_URL={NEON}\n")
+    assert main(with_options(verb, "--branch", "dev")) == 1
+    assert "no provider" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb[0])
+def test_another_providers_pair_is_not_the_one_that_was_named(
+    verb: list[str], shop: Path, capsys: Captured
+) -> None:
+    (shop / ".env").write_text(f"DATABASE_URL={NEON}\n")
+    assert main(with_options(verb, "--provider", "prisma")) == 2
+    err = capsys.readouterr().err
+    assert "--provider prisma: the pair in use is one of neon (DATABASE_URL in " in err
+    assert "s3cr3t" not in err
+
+
+def test_a_pair_that_may_be_the_named_providers_is_shown(shop: Path, capsys: Captured) -> None:
+    # Case.dev's databases are on Neon's hosts.
+    (shop / ".env").write_text(f"DATABASE_URL={NEON}\nPPG_PROVIDER=casedev\n")
+    for name in ("neon", "casedev"):
+        assert main(["show", "--provider", name]) == 0
+    (shop / ".env").write_text("DATABASE_URL=postgresql://u@127.0.0.1/d\nPPG_PROVIDER=local\n")
+    assert main(["show", "--provider", "local"]) == 0
+    assert main(["show", "--provider", "neon"]) == 2
+
+
+CHILD = """
+import json, os
+from ppg_integrations import resolve
+from ppg_integrations.names import DIRECT, POOLED, REPLICA
+pair = resolve()
+print(json.dumps([pair.pooled.reveal(), pair.direct.reveal(), pair.replica is None,
+                  sorted(n for n in POOLED + DIRECT + REPLICA if os.environ.get(n))]))
+"""
+
+
+def test_what_run_starts_finds_the_pair_that_the_options_name(
+    double: NeonDouble,
+    shop: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert main(["create", "--branch", "dev", "--create"]) == 0
+    dev = envfile.read(shop / ".env")
+    assert main(["create", "--branch", "main"]) == 0
+    used = envfile.read(shop / ".env")
+    envfile.update(shop / ".env", {"DATABASE_REPLICA_URL": used["DATABASE_URL"]})
+    monkeypatch.setenv("POSTGRES_URL", used["DATABASE_URL"])
+    monkeypatch.setenv("POSTGRES_URL_NON_POOLING", used["DIRECT_URL"])
+    child = ["--", sys.executable, "-c", CHILD]
+    capfd.readouterr()
+    assert main(["run", "--branch", "dev", *child]) == 0
+    pooled, direct, alone, found = json.loads(capfd.readouterr().out)
+    assert [pooled, direct] == [dev["DATABASE_URL"], dev["DIRECT_URL"]]
+    assert alone
+    assert found == ["DATABASE_URL", "DIRECT_URL"]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from ppg_integrations import PostgresURL, envfile
+from ppg_integrations import PostgresURL, envfile, lock
 from ppg_integrations.cli import main
 from ppg_integrations.errors import ProviderError, ProviderUnavailableError
 from ppg_integrations.journal import Journal
@@ -164,6 +166,20 @@ def test_a_wait_that_is_interrupted_is_finished_by_the_next_run(
     assert journal.entries() == ()
 
 
+def test_a_provider_is_told_what_must_not_end_along_with_the_old_one(
+    desk: Desk, shop: Path, created: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[frozenset[str]] = []
+
+    def revoke(_self: Scripted, _target: object, _id: str, _progress: object, *, in_use: frozenset[str]) -> tuple[str, ...]:  # fmt: skip
+        told.append(in_use)
+        return ()
+
+    monkeypatch.setattr(Scripted, "revoke", revoke)
+    ppg(capsys, "rotate")
+    assert told == [{id_in_file(shop)}]
+
+
 def test_one_that_is_gone_already_needs_no_retiring(
     desk: Desk, journal: Journal, created: str, capsys: Captured
 ) -> None:
@@ -302,6 +318,102 @@ def test_another_providers_pair_is_not_rotated(desk: Desk, shop: Path, capsys: C
     _, err = ppg(capsys, "rotate", status=1)
     assert "holds a pair of neon" in err
     assert desk.asked == []
+
+
+@pytest.mark.parametrize(
+    ("provider", "host"),
+    [("local", "db.prisma.io"), ("local", "db.internal"), ("prisma", "ep-a-1.us-east-2.aws.neon.tech")],
+)  # fmt: skip
+def test_the_hosts_win_over_a_provider_that_an_earlier_pair_left(
+    provider: str, host: str, desk: Desk, shop: Path, capsys: Captured
+) -> None:
+    url = f"postgresql://u:s3cret@{host}/db?sslmode=require"
+    text = f"DIRECT_URL={url}\nPPG_PROVIDER={provider}\n"
+    (shop / ".env").write_text(text)
+    for options in ([], ["--provider", provider]):
+        _, err = ppg(capsys, "rotate", *options, status=1)
+        assert host in err
+        assert "s3cret" not in err
+    assert (shop / ".env").read_text() == text
+    assert desk.asked == []
+    assert not (shop / ".ppg").exists()
+
+
+@pytest.fixture
+def other_run(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Lets something happen as if another process had its turn, and this one waited for it."""
+
+    def install(work: Callable[[], object]) -> None:
+        holding = lock.holding
+
+        @contextlib.contextmanager
+        def waited(path: Any, **options: Any) -> Iterator[bool]:
+            others = str(path).endswith(".turn")
+            if others:
+                monkeypatch.setattr(lock, "holding", holding)
+                work()
+            with holding(path, **options) as own:
+                yield others or own
+
+        monkeypatch.setattr(lock, "holding", waited)
+
+    return install
+
+
+def test_a_rotation_that_waited_does_not_count_an_earlier_one_as_its_own(
+    desk: Desk, shop: Path, created: str, other_run: Any, capsys: Captured
+) -> None:
+    ppg(capsys, "rotate")
+    earlier = id_in_file(shop)
+    other_run(lambda: None)  # one that came to nothing
+    _, err = ppg(capsys, "rotate")
+    assert "had just stored" not in err
+    assert desk.count("rotate") == 2
+    assert list(desk.alive) == [id_in_file(shop)] != [earlier]
+
+
+def test_a_rotation_that_waited_counts_the_one_it_waited_for(
+    desk: Desk, shop: Path, created: str, other_run: Any, capsys: Captured
+) -> None:
+    ppg(capsys, "rotate")
+    other_run(lambda: main(["rotate"]))
+    _, err = ppg(capsys, "rotate")
+    assert f"Another ppg_connect had just stored {id_in_file(shop)}" in err
+    assert desk.count("rotate") == 2
+
+
+def test_a_rotation_counts_as_soon_as_it_is_in_use(
+    desk: Desk, shop: Path, created: str, other_run: Any, capsys: Captured
+) -> None:
+    """Who waited has its turn before the old one is retired."""
+
+    def other() -> None:
+        main(["rotate"])
+        desk.before = lambda _method: None
+
+    def before(method: str) -> None:
+        if method == "revoke":
+            raise ProviderUnavailableError("the API is down", provider="prisma")
+
+    desk.before = before
+    other_run(other)
+    _, err = ppg(capsys, "rotate")
+    assert f"Another ppg_connect had just stored {id_in_file(shop)}" in err
+    assert desk.count("rotate") == 1
+
+
+def test_what_another_run_has_stored_and_does_not_work_is_no_success(
+    desk: Desk, shop: Path, created: str, other_run: Any, capsys: Captured
+) -> None:
+    def other() -> None:
+        main(["rotate"])
+        desk.end(id_in_file(shop))
+
+    other_run(other)
+    _, err = ppg(capsys, "rotate")
+    assert "had just stored" not in err
+    assert desk.count("rotate") == 2
+    assert works(in_file(shop))
 
 
 @pytest.mark.parametrize("nothing_done", [True, False])

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from ppg_integrations import credential_cache, drivers, errors
+from ppg_integrations.entry import Entry
+from ppg_integrations.generation import asking
 from ppg_integrations.journal import Journal
 from ppg_integrations.providers.base import (
     Generated,
@@ -250,3 +252,26 @@ def test_a_refused_login_that_is_still_listed_is_taken_up(monkeypatch: pytest.Mo
     monkeypatch.setattr(credential_cache.Slot, "write", write)
     assert ask().warnings[0].startswith("con-1, which an earlier run generated, does not exist")
     assert len(Once.made) == 2
+
+
+@pytest.mark.parametrize("nothing_done", [True, False])
+def test_a_login_that_was_made_outlives_what_is_made_beside_it(
+    nothing_done: bool, tmp_path: Path
+) -> None:
+    """Its secret is shown once: what follows must not push its name out of the journal."""
+    journal = Journal(tmp_path / ".env")
+
+    def ask(intend: Intend) -> Entry:
+        intend(Intent("fake", "create", "branch", "dev"))
+        intend(Intent("fake", "create", "endpoint", "dev"))
+        assert [each.title for each in journal.entries()] == ["dev"]
+        intend(Intent("fake", "create", "role", "web"))
+        intend(Intent("fake", "create", "database", "shop"))
+        raise errors.ProviderError("no", provider="fake", nothing_done=nothing_done)
+
+    with pytest.raises(errors.ProviderError) as caught:
+        asking(journal, Entry("fake"), ask)
+    assert "The next run finds out what became of the role web." in caught.value.hint
+    (entry,) = journal.entries()
+    assert entry.intent is not None
+    assert (entry.intent.kind, entry.intent.name) == ("role", "web")

@@ -133,7 +133,7 @@ def test_the_stage_of_an_entry() -> None:
     made = datetime.fromisoformat(asked().created_at)
     assert made.utcoffset() == timedelta(0)
     assert abs(datetime.now(timezone.utc) - made) < timedelta(minutes=1)
-    assert asked().age() < timedelta(minutes=1)
+    assert timedelta(0) <= asked().age() < timedelta(hours=1)  # the intent is as old as this module
 
 
 def test_an_answer_takes_the_place_of_its_request(journal: Journal) -> None:
@@ -160,6 +160,26 @@ def test_what_was_finished_last_is_known_and_holds_no_secret(journal: Journal) -
     journal.clear("b")
     assert journal.last() == last
     assert PASSWORD not in Path(journal.path).read_text()
+
+
+def test_what_was_finished_last_is_known_while_the_old_one_still_lives(journal: Journal) -> None:
+    last = Last("rotate", "neon", {}, "c1:01234567", "a")
+    due = "2026-11-01T10:00:00.000000+00:00"
+    journal.record(answered(key="a", retire="c0", due=due), last=last)
+    journal.record(answered(key="b"))
+    journal.clear("a")
+    assert journal.last() == last
+    assert journal.last() != replace(last, key="b")
+
+
+def test_the_age_of_a_request_is_not_that_of_its_run() -> None:
+    at = (datetime.now(timezone.utc) - timedelta(minutes=30)).isoformat()
+    assert asked(created_at=at, intent=replace(INTENT, created_at=at)).age() > timedelta(minutes=29)
+    recent = datetime.now(timezone.utc).isoformat()
+    assert asked(created_at=at, intent=replace(INTENT, created_at=recent)).age() < timedelta(
+        minutes=1
+    )
+    assert answered(created_at=at).age() > timedelta(minutes=29)
 
 
 def test_what_an_entry_answers() -> None:

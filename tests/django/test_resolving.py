@@ -273,6 +273,26 @@ def test_the_next_attempt_asks_again(fake, monkeypatch):
         assert len(fake.asked) == 3
 
 
+HOST = "ep-a-1.us-east-2.aws.neon.tech"
+
+
+@pytest.mark.parametrize(
+    ("half", "host"), [("pooled", HOST.replace("1", "1-pooler", 1)), ("direct", HOST)]
+)
+def test_a_url_that_is_given_fails_for_no_api(fake, monkeypatch, half, host):
+    def refuse(_target):
+        raise errors.ProviderError("Fake said no", status=403)
+
+    monkeypatch.setattr(fake, "answer", staticmethod(refuse))
+    with pytest.raises(ImproperlyConfigured):
+        databases(False)
+    given = {half: fake_provider.DIRECT.replace("pg.example", host)}
+    with pytest.raises(ImproperlyConfigured, match="Fake said no"):
+        databases(False)
+    assert databases(False, **given)["direct"]["HOST"] == HOST
+    assert len(fake.asked) == 1
+
+
 def test_an_unknown_mode_stops_the_import(fake):
     with pytest.raises(ImproperlyConfigured, match="auto, never, fresh"):
         databases(False, environ={**os.environ, "PPG_RESOLVE": "sometimes"})

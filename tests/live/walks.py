@@ -49,7 +49,7 @@ class Walk:
     @property
     def common(self) -> str:
         """The part of the path that all its requests have in common."""
-        return urlsplit(api_base(self.settings, *self.base)).path
+        return urlsplit(api_base(self.settings, *self.base, token=self.tokens)).path
 
     def run(self) -> None:
         """All of it.
@@ -157,7 +157,7 @@ class Walk:
     def _api(self) -> API:
         return API(
             Rules(self.name, self.name, frozenset({423, 429})),
-            api_base(self.settings, *self.base),
+            api_base(self.settings, *self.base, token=self.tokens),
             self.settings.token(*self.tokens),
             timeout=self.settings.timeout,
         )

@@ -206,6 +206,26 @@ def test_addresses_share_the_time_of_a_connection(monkeypatch):
     assert limits[0] == pytest.approx(2, abs=0.1)
 
 
+def test_what_the_name_took_is_gone_for_the_connection(monkeypatch):
+    limits = []
+    real = socket.create_connection
+
+    def create(address, timeout=None, **more):
+        limits.append(timeout)
+        return real(address, timeout, **more)
+
+    def slow(*_):
+        time.sleep(0.5)
+        return 1
+
+    monkeypatch.setattr(socket, "create_connection", create)
+    monkeypatch.setattr(lookup, "addresses", slow)
+    with RawHTTP(lambda server, c: server.head(c) and c.sendall(http())) as server:
+        with API(RULES, server.url, None, timeout=2) as api:
+            api.get("things")
+    assert 0 < limits[0] <= 1.5
+
+
 def test_connections_are_closed_at_the_end():
     ended = threading.Event()
 

@@ -7,15 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ppg_integrations.errors import ConfigurationError
+from ppg_integrations.providers import load
 from ppg_integrations.providers.apibase import api_base, is_loopback, service_base
+from ppg_integrations.providers.base import Target
 from ppg_integrations.providers.settings import Settings
 
 DEFAULT = "https://console.neon.tech/api/v2"
 OWN = ("NEON_API_HOST", "NEON_API_URL")
+TOKENS = ("NEON_API_KEY", "NEON_TOKEN")
 
 
 def base(environ, file=None):
-    return api_base(Settings(environ, file, "/app/.env"), OWN, DEFAULT)
+    return api_base(Settings(environ, file, "/app/.env"), OWN, DEFAULT, token=TOKENS)
 
 
 def test_the_provider_has_an_address_of_its_own():
@@ -119,3 +122,44 @@ def test_a_service_beside_the_api_is_moved_by_its_own_variable_only():
 def test_loopback_is_this_machine():
     assert all(map(is_loopback, ("localhost", "127.0.0.1", "127.1.2.3", "::1")))
     assert not any(map(is_loopback, ("", "example", "0.0.0.0", "::", "localhost.example")))
+
+
+@pytest.mark.parametrize("name", ["PPG_API_URL", "NEON_API_HOST"])
+@pytest.mark.parametrize("token", TOKENS)
+def test_the_files_address_gets_no_token_of_the_environment(name, token):
+    address, secret = {name: "https://evil.example/v2"}, {token: "hidden"}
+    for file in (address, {**address, TOKENS[0]: "other"}):
+        with pytest.raises(ConfigurationError) as caught:
+            base(secret, file)
+        assert f"{name} in /app/.env" in caught.value.message
+        assert f"{token} in the environment" in caught.value.message
+        assert "hidden" not in str(caught.value)
+        assert f"set {name} in the environment" in caught.value.hint
+    for environ, file in (
+        ({}, {**address, **secret}),  # both came together
+        ({**address, **secret}, {}),
+        ({**address, **secret}, {name: "https://other.example"}),
+        (address, secret),
+        ({}, address),  # that there is no token is told elsewhere
+    ):
+        assert base(environ, file) == "https://evil.example/v2"
+    assert base(secret, {name: "http://127.0.0.1:8000"}) == "http://127.0.0.1:8000"
+    assert base(secret, {name: "http://localhost:8000"}) == "http://localhost:8000"
+    with pytest.raises(ConfigurationError):
+        base(secret, {name: "https://localhost.example"})
+
+
+@pytest.mark.parametrize(
+    ("provider", "token", "own"),
+    [
+        ("neon", "NEON_API_KEY", "NEON_API_HOST"),
+        ("prisma", "PRISMA_SERVICE_TOKEN", "PRISMA_API_URL"),
+        ("prisma", "PRISMA_API_TOKEN", "PRISMA_API_URL"),
+        ("casedev", "CASEDEV_API_KEY", "CASEDEV_BASE_URL"),
+    ],
+)
+def test_each_provider_keeps_the_token_to_itself(provider, token, own):
+    for name in (own, "PPG_API_URL"):
+        settings = Settings({token: "hidden"}, {name: "https://evil.example"}, "/app/.env")
+        with pytest.raises(ConfigurationError, match=f"{token} in the environment is not sent"):
+            load(provider, settings).connections(Target())

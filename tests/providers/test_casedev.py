@@ -188,9 +188,11 @@ def test_an_intent_whose_answer_was_lost_is_settled(double, cut, work, outcome):
     assert provider(double).settle(intents[0]).outcome == outcome
 
 
-def test_an_intent_in_a_project_that_is_gone_is_missing(double):
+def test_in_a_project_that_the_token_does_not_see_nothing_is_known(double):
     intent = Intent("casedev", "create", "branch", "dev", {"project": "gone"})
-    assert provider(double).settle(intent).outcome == "missing"
+    with pytest.raises(ProviderError, match=r"no project gone .* is not known") as caught:
+        provider(double).settle(intent)
+    assert "another account" in caught.value.hint
 
 
 @pytest.mark.parametrize("branch", ["auto", "auto-or-default"])

@@ -10,7 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ppg_integrations.errors import ChoiceError, ProviderError, UnsupportedError
+from ppg_integrations.errors import (
+    ChoiceError,
+    ConfigurationError,
+    ProviderError,
+    UnsupportedError,
+)
 from ppg_integrations.probe import probe
 from ppg_integrations.providers.base import Intent, Provider, Target
 from tests.providers.cases import CASES, HOSTED, ended, pair_of, started, works
@@ -208,6 +213,21 @@ def test_revoke_ends_one_credential_and_no_other(case):
     assert ended(made)
     assert works(keeper)
     assert made.id not in listed(case)
+
+
+def test_what_is_in_use_is_not_revoked(case):
+    made = case.provider().generate(case.making(), fine)
+    target = case.request().target
+    if "revoke" not in case.provider().capabilities:
+        with pytest.raises(UnsupportedError):
+            case.provider().revoke(target, made.id, in_use=frozenset({made.id}))
+        return
+    with pytest.raises(ConfigurationError, match="is in use") as caught:
+        case.provider().revoke(target, made.id, in_use=frozenset({made.id, "another"}))
+    assert "--force" in caught.value.hint
+    assert works(made)
+    case.provider().revoke(target, made.id, in_use=frozenset({"another"}))
+    assert ended(made)
 
 
 # What it can and what it cannot.

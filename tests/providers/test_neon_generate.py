@@ -297,13 +297,20 @@ def test_what_is_there_is_kept_and_what_is_not_is_missing(neon):
     assert settle(neon, "role", "app", **here).outcome == "kept"
     assert settle(neon, "role", "web", **here).outcome == "missing"
     assert settle(neon, "role", "app", branch="br-gone-1").outcome == "missing"
-    assert settle(neon, "role", "app", project="old-gone-1").outcome == "missing"
     assert settle(neon, "database", next(iter(dev.databases)), **here).outcome == "kept"
     assert settle(neon, "database", "web", **here).outcome == "missing"
     assert settle(neon, "endpoint", "dev", type="read_write", **here).outcome == "kept"
     assert settle(neon, "endpoint", "dev", type="read_only", **here).outcome == "missing"
     assert settle(neon, "password", "web", "rotate", **here).outcome == "missing"
     assert f"{dev.id}/app" in settle(neon, "role", "app", **here).text
+
+
+@pytest.mark.parametrize("kind", ["branch", "role", "database", "endpoint", "password"])
+def test_in_a_project_that_the_key_does_not_see_nothing_is_known(neon, kind):
+    action = "rotate" if kind == "password" else "create"
+    with pytest.raises(ProviderError, match=r"no project old-gone-1 .* is not known") as raised:
+        settle(neon, kind, "app", action, project="old-gone-1", branch=neon.branch.id)
+    assert "another account" in raised.value.hint
 
 
 @pytest.mark.parametrize("work", [True, False])

@@ -132,9 +132,64 @@ def test_the_role_in_use_is_meant_whatever_else_is_the_default(neon):
 def test_another_role_than_the_one_in_use_is_not_reset(neon):
     neon.add_role(neon.branch, "app")
     used = f"{neon.branch.id}/{owner(neon.branch)}"
-    with pytest.raises(ConfigurationError, match="not of 'app'"):
-        rotate(neon, Target(role="app"), in_use=used)
+    pair = pair_of(provider(neon).read(Target()))
+    for known in ({"in_use": used}, {"pair": pair}):
+        with pytest.raises(ConfigurationError, match="not of 'app'"):
+            rotate(neon, Target(role="app"), **known)
     assert neon.count("POST") == 0
+
+
+@pytest.mark.parametrize("half", ["both", "pooled"])
+@pytest.mark.parametrize("kept", ["", "br-gone-1", "the parent's"])
+def test_the_pair_says_whose_password_is_reset(neon, half, kept):
+    """A branch has its parent's passwords: what was kept beside the parent's URLs fits too."""
+    dev = neon.add_branch(neon.project, "dev")
+    neon.add_role(dev, "app")
+    pair = pair_of(provider(neon).read(Target(branch="dev", role="app")))
+    if half == "pooled":
+        pair = ConnectionPair(pair.pooled, None, pair.pooled_source, None, "neon")
+    if kept == "the parent's":
+        kept = f"{neon.branch.id}/{owner(neon.branch)}"
+    everywhere = (neon.branch, dev)
+    before = {(b.id, n): r.password for b in everywhere for n, r in b.roles.items()}
+    new = rotate(neon, pair=pair, in_use=kept).generated
+    after = {(b.id, n): r.password for b in everywhere for n, r in b.roles.items()}
+    assert [each for each in before if before[each] != after[each]] == [(dev.id, "app")]
+    assert new.pooled.host == pair.pooled.host
+
+
+def test_a_rotation_stays_on_the_pairs_database(neon):
+    neon.add_database(neon.branch, "reports", owner(neon.branch))
+    for name in neon.branch.databases:
+        pair = pair_of(provider(neon).read(Target(database=name)))
+        assert rotate(neon, pair=pair).generated.direct.database == name
+        named = Target(database="reports")
+        assert rotate(neon, named, pair=pair).generated.direct.database == "reports"
+
+
+def test_nothing_is_reset_where_the_pair_is_of_no_branch(neon):
+    source = Source("file", "DATABASE_URL", ".env")
+    url = "postgresql://{}:x@ep-other-1{}.us-east-2.aws.neon.tech/neondb"
+    direct, pooled = (
+        PostgresURL.parse(url.format(quote(owner(neon.branch)), end)) for end in ("", "-pooler")
+    )
+    pair = ConnectionPair(pooled, direct, source, source, "neon")
+    own = ConnectionPair(
+        pooled.replace(host="pool.example.com"),
+        direct.replace(host="db.example.com"),
+        source,
+        source,
+    )
+    intents = []
+    used = f"{neon.branch.id}/{owner(neon.branch)}"
+    for other, in_use in ((pair, ""), (pair, used), (own, "")):
+        with pytest.raises(ProviderError, match=r"has the host .* (ep-other-1|db)\.") as raised:
+            rotate(neon, intents=intents, pair=other, in_use=in_use)
+        assert raised.value.nothing_done
+        assert "--project" in raised.value.hint
+    assert (intents, neon.count("POST")) == ([], 0)
+    # a name of one's own for the same server
+    assert rotate(neon, pair=own, in_use=used).generated.id == used
 
 
 def test_without_an_id_the_target_says_which(neon):
@@ -196,9 +251,8 @@ def elsewhere(neon):
 
 def test_a_reset_whose_hosts_nobody_would_know_is_refused_before_it(neon):
     pair = elsewhere(neon)
-    source, another = pair.pooled_source, pair.direct.replace(host="another.example.com")
-    other = ConnectionPair(pair.pooled, another, source, source, "neon")
-    for known in (None, other, ConnectionPair(pair.pooled, None, source, None, "neon")):
+    half = ConnectionPair(pair.pooled, None, pair.pooled_source, None, "neon")
+    for known in (None, half):
         with pytest.raises(ProviderError, match="does not tell what the pooled one is") as raised:
             rotate(neon, pair=known)
         assert "`ppg-connect rotate` keeps their hosts" in raised.value.hint
@@ -239,8 +293,8 @@ def test_a_password_that_is_not_stored_has_a_way_out_that_works(neon):
 # revoke
 
 
-def revoke(neon, id, target=None):
-    return provider(neon).revoke(target or Target(), id)
+def revoke(neon, id, target=None, in_use=()):
+    return provider(neon).revoke(target or Target(), id, in_use=frozenset(in_use))
 
 
 @pytest.mark.parametrize("name", ["app", "Ann O'Neil/ä?"])
@@ -324,21 +378,35 @@ def test_branches_that_matter_are_refused_before_anything_is_sent(neon):
     assert neon.count("DELETE") == 0
 
 
-def test_what_holds_the_pair_in_use_is_not_deleted_by_another_name(neon):
+def test_what_is_in_use_is_not_deleted_by_any_name(neon):
     dev = neon.add_branch(neon.project, "dev")
-    neon.add_role(dev, "app")
-    used = {"PPG_CONNECTION": f"{dev.id}/app:0123abcd"}
-    revoker = load("neon", Settings(neon.environ(), used, "/srv/.env"))
-    for id in ("dev", dev.id, "app"):
-        with pytest.raises(ConfigurationError, match=r"in use: PPG_CONNECTION in /srv/\.env") as e:
-            revoker.revoke(Target(branch="dev"), id)
-        other = "--role OTHER --create" if id == "app" else "--branch OTHER"
-        assert e.value.hint.endswith(f"ppg-connect create {other}")
+    for role in ("app", "web"):
+        neon.add_role(dev, role)
+    used = f"{dev.id}/app"
+    for in_use, ids in (
+        ({used}, ("dev", dev.id, "app", used)),
+        ({used, dev.id}, ("dev", dev.id, "app", used)),
+        ({dev.id}, ("dev", dev.id, "app", used, "web")),  # and who uses it is not known
+    ):
+        for id in ids:
+            with pytest.raises(ConfigurationError, match="is in use") as e:
+                revoke(neon, id, Target(branch="dev"), in_use)
+            other = "--role OTHER --create" if id not in ("dev", dev.id) else "--branch OTHER"
+            assert f"`ppg-connect create {other}`" in e.value.hint
     assert neon.count("DELETE") == 0
-    neon.add_role(dev, "web")
-    revoker.revoke(Target(branch="dev"), "web")
-    revoker.revoke(Target(), f"{dev.id}/app")  # by its own id: the verb has asked
+    revoke(neon, "web", Target(branch="dev"), {used, dev.id})
+    revoke(neon, used, in_use={f"{neon.branch.id}/app", neon.branch.id})
     assert set(dev.roles) == {owner(dev)}
+    revoke(neon, "dev", in_use={f"{neon.branch.id}/app"})
+    assert dev.id not in neon.project.branches
+
+
+def test_what_is_kept_in_the_settings_protects_nothing(neon):
+    """The caller says what is in use: after ``--force``, nothing is."""
+    dev = neon.add_branch(neon.project, "dev")
+    used = {"PPG_CONNECTION": f"{dev.id}/app:0123abcd"}
+    load("neon", Settings(neon.environ(), used, "/srv/.env")).revoke(Target(), "dev")
+    assert dev.id not in neon.project.branches
 
 
 def test_a_name_of_both_a_role_and_a_branch_says_what_to_type(neon):

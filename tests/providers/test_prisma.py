@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -17,7 +18,7 @@ from ppg_integrations.errors import (
     ProviderUnavailableError,
     UnsupportedError,
 )
-from ppg_integrations.providers.base import GenerateRequest, Target
+from ppg_integrations.providers.base import GenerateRequest, Intent, Target
 from ppg_integrations.providers.prisma import PrismaProvider, places
 from ppg_integrations.providers.settings import Settings
 from tests.support.doubles.accounts import Accounts
@@ -478,9 +479,28 @@ def test_what_was_never_made_is_missing(double):
     intents = []
     ours = provider(double)
     ours.generate(request("new", "orders", create=True), intents.append)
+    assert [intent.kind for intent in intents] == ["project", "database", "connection"]
+    other = double.project("other", "main")
+    ids = {"project": other.id, "database": other.databases[0].id}
+    elsewhere = [replace(each, ids=ids) for each in intents[1:]]
     for project in list(double.workspace.projects):
-        double.workspace.remove_project(project)
-    assert [ours.settle(intent).outcome for intent in intents] == ["missing"] * 3
+        if project is not other:
+            double.workspace.remove_project(project)
+    outcomes = [ours.settle(intent).outcome for intent in (intents[0], *elsewhere)]
+    assert outcomes == ["missing"] * 3
+
+
+@pytest.mark.parametrize("kind", ["database", "connection", "secret"])
+def test_in_what_the_token_does_not_see_nothing_is_known(double, kind):
+    """It may be the token of another workspace."""
+    double.project("shop", "main")
+    ids = {"project": "proj_gone", "database": "db_gone", "connection": "con_gone"}
+    action, kind = ("rotate", "connection") if kind == "secret" else ("create", kind)
+    intent = Intent("prisma", action, kind, "shop-x-12345678", ids)
+    with pytest.raises(ProviderError, match=r"has no \w+ (proj|db)_gone .* is not known") as caught:
+        provider(double).settle(intent)
+    assert "another workspace" in caught.value.hint
+    assert sent(double) == []
 
 
 # List, rotate, revoke.

@@ -36,6 +36,9 @@ class Desk:
         before, after: called with the method's name before and after it has done its work.
         settled: what it says of a lost request; what it finds out by itself, by default.
         changed: what is made of each connection that it gives.
+        kept: what it was told not to end, at each revocation.
+        shown: id of the connection that it shows, for a test that lets it ``read``.
+        recognized: id of the connection that it takes any pair for.
     """
 
     servers: LocalServers
@@ -46,6 +49,9 @@ class Desk:
     after: Callable[[str], None] = lambda _method: None
     settled: Settled | None = None
     changed: Callable[[Generated], Generated] = lambda generated: generated
+    kept: list[frozenset[str]] = field(default_factory=list)
+    shown: str = ""
+    recognized: str = ""
 
     def make(self, name: str) -> Generated:
         """A login that works."""
@@ -77,6 +83,15 @@ class Scripted(Provider):
         {"generate", "list", "rotate", "revoke", "databases"}
     )
     desk: ClassVar[Desk]
+
+    def read(
+        self, target: Target, progress: Progress = silent, *, replica: bool = False
+    ) -> Generated:
+        with self._step("read", target.database):
+            if not self.desk.shown:
+                raise ProviderError("there is nothing to show", provider="prisma", status=404)
+            url = PostgresURL.build(host="db.example", database="shop", user="app")
+            return Generated(self.desk.shown, "", url, url)
 
     def generate(
         self, request: GenerateRequest, intend: Intend, progress: Progress = silent
@@ -115,9 +130,19 @@ class Scripted(Provider):
     ) -> tuple[Listed, ...]:
         with self._step("connections", target.project):
             at = "2026-11-01T10:00:00+00:00"
+            if pair is not None:
+                in_use = in_use or self.desk.recognized
             return tuple(Listed(id, name, at, id == in_use) for id, name in self.desk.alive.items())
 
-    def revoke(self, target: Target, id: str, progress: Progress = silent) -> tuple[str, ...]:
+    def revoke(
+        self,
+        target: Target,
+        id: str,
+        progress: Progress = silent,
+        *,
+        in_use: frozenset[str] = frozenset(),
+    ) -> tuple[str, ...]:
+        self.desk.kept.append(in_use)
         with self._step("revoke", id):
             self.desk.end(id)
             return ()

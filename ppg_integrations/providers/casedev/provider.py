@@ -22,8 +22,9 @@ from ..base import (
     Target,
     silent,
 )
+from ..printable import printable
 from . import things, uris
-from .rules import BASE, CONSOLE, NAME, NAMED, PROJECTS, RULES, TITLE, TOKEN
+from .rules import BASE, CONSOLE, NAME, NAMED, PROJECTS, RULES, TITLE, TOKEN, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,8 +113,15 @@ class CasedevProvider(Provider):
         with self._api(progress) as api:
             found = things.projects(api)
             if intent.kind == "branch":
-                owners = [each for each in found if each.id == intent.ids.get("project")]
-                found = things.branches(api, owners[0]) if owners else []
+                within = intent.ids.get("project", "")
+                owners = [each for each in found if each.id == within]
+                if not owners:  # the token may be another one than that of the request
+                    raise refusal(
+                        f"{TITLE} has no project {printable(within)} that this token sees, so what "
+                        f"became of the branch {printable(intent.name)} in it is not known",
+                        hint="Is it a token of another account? Run this again with the right one.",
+                    )
+                found = things.branches(api, owners[0])
         for each in found:
             if each.name == intent.name:
                 text = f"{TITLE} has made the {intent.kind} {each.title} ({each.id}); it stays."
@@ -121,7 +129,7 @@ class CasedevProvider(Provider):
         return Settled("missing", f"{TITLE} has no {intent.kind} called {intent.name}.")
 
     def _api(self, progress: Progress) -> API:
-        base = api_base(self.settings, self.api_variables, BASE)
+        base = api_base(self.settings, self.api_variables, BASE, token=(TOKEN,))
         token = self.settings.token(TOKEN)
         return API(RULES, base, token, timeout=self.deadline, progress=progress)
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from ...errors import ConfigurationError
 from . import failures, lookup, proxies, trust
+from .deadline import Deadline
 from .failures import Failure
 from .quiet import quiet
 from .watchdog import Watchdog
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _LIMIT: Final = 10 * 1024 * 1024  # bytes of an answer
 _ERROR_LIMIT: Final = 64 * 1024  # of one that is an error: the rest of it is of no use
 _CONNECT: Final = 10.0  # seconds for all addresses of a host
+_SHORTEST: Final = 0.001  # seconds; with none a socket would not wait at all
 # Seconds. Common servers close an idle connection after five, or two: a POST must not meet that.
 _KEEPALIVE: Final = 1.5
 
@@ -134,17 +136,19 @@ class Exchange:
     def _exchanged(self, client: httpx.Client, call: Call, seconds: float) -> Reply | Failure:
         import httpx
 
+        deadline = Deadline(seconds)
         if not self._addresses:
             first = proxies.host(self._proxy) if self._proxy else self.host
             self._addresses = lookup.addresses(first, seconds)
+        left = max(_SHORTEST, deadline.rest())  # the lookup may have taken some
         # A connection is tried with each address in turn, and each may take this long.
-        connect = min(_CONNECT, seconds) / max(1, self._addresses)
+        connect = min(_CONNECT, left) / max(1, self._addresses)
         with client.stream(
             call.method,
             call.url,
             content=call.body,
             headers={} if call.body is None else {"Content-Type": "application/json"},
-            timeout=httpx.Timeout(seconds, connect=connect),
+            timeout=httpx.Timeout(left, connect=connect),
             extensions={"trace": self._watchdog.trace},
         ) as response:
             return self._read(response)

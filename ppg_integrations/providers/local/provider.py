@@ -23,6 +23,7 @@ from ..base import (
     Target,
     silent,
 )
+from ..spared import spare
 from . import addresses
 from .roles import database_name
 from .servers import LocalServers
@@ -140,12 +141,21 @@ class LocalProvider(Provider):
         target = replace(request.target, database=database)
         return Rotated(self.generate(replace(request, target=target), intend, progress), in_use)
 
-    def revoke(self, target: Target, id: str, progress: Progress = silent) -> tuple[str, ...]:  # noqa: A002, ARG002 - the base's
+    def revoke(
+        self,
+        target: Target,  # noqa: ARG002 - a role is one of all the databases
+        id: str,  # noqa: A002 - the base's
+        progress: Progress = silent,
+        *,
+        in_use: frozenset[str] = frozenset(),
+    ) -> tuple[str, ...]:
         """Drops a role, with its sessions; both endpoints refuse it from then on.
 
         Raises:
+            ConfigurationError: it is in use.
             LocalServerError: the servers do not start, or it is no role of theirs.
         """
+        spare(id, id in in_use, self.settings.program)
         servers = self._servers()
         servers.start(progress=progress)
         return _told(id, gone=servers.revoke(id))

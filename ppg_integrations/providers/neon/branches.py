@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from ... import hosts
 from ...errors import ProviderError
 from ..printable import printable
 from .rules import NAME, TITLE, is_id
 
 if TYPE_CHECKING:
+    from ...pair import ConnectionPair
     from ..api import API
     from ..fields import Fields
     from .projects import Project
@@ -119,3 +121,14 @@ def computes(api: API, project: Project, branch: str = "") -> list[Compute]:
     fields = api.get("projects", project.id, *path).fields
     found = [Compute.of(each) for each in fields.each("endpoints")]
     return sorted(found, key=lambda compute: (compute.created_at, compute.id))
+
+
+def of_pair(api: API, project: Project, pair: ConnectionPair) -> tuple[str, str]:
+    """Branch and role of a pair, by its host and user; two empty texts where they do not tell."""
+    url = pair.direct or pair.pooled
+    direct = url
+    if hosts.classify(url.host, url.port).kind == "pooled":
+        direct = hosts.other_half(url) or url
+    every = computes(api, project)
+    found = {each.branch for each in every if each.host.lower() == direct.host.lower()}
+    return (found.pop(), url.user) if len(found) == 1 and url.user else ("", "")

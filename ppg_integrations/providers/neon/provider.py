@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from ... import hosts
 from ...errors import ProviderError
 from ..api import API
 from ..apibase import api_base
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
     from ...pair import ConnectionPair
     from ..base import Capability
-    from .projects import Project
 
 
 class NeonProvider(Provider):
@@ -62,7 +60,7 @@ class NeonProvider(Provider):
     rotation_drops_connections: ClassVar[bool] = True
 
     def _api(self, progress: Progress) -> API:
-        base = api_base(self.settings, self.api_variables, BASE)
+        base = api_base(self.settings, self.api_variables, BASE, token=(TOKEN,))
         token = self.settings.token(TOKEN)
         return API(RULES, base, token, timeout=self.deadline, progress=progress)
 
@@ -110,7 +108,7 @@ class NeonProvider(Provider):
             every = branches.listed(api, project)
             used_branch, used_role = retiring.split(in_use)
             if not in_use and pair is not None:
-                used_branch, used_role = _branch_of(api, project, pair)
+                used_branch, used_role = branches.of_pair(api, project, pair)
             if target.branch:
                 chosen = finder.branch(project, target.branch)
             else:
@@ -145,15 +143,23 @@ class NeonProvider(Provider):
         """Resets the role's password, which ends the old one and the connections that use it."""
         with self._api(progress) as api:
             finder = Finder(api, self.settings)
-            target = rotating.target(request.target, in_use, self.settings.program)
+            target = rotating.target(api, finder, request.target, in_use, pair)
             return rotating.rotate(
                 api, finder, replace(request, target=target), intend, pair, progress
             )
 
-    def revoke(self, target: Target, id: str, progress: Progress = silent) -> tuple[str, ...]:  # noqa: A002 - the provider's word for it
+    def revoke(
+        self,
+        target: Target,
+        id: str,  # noqa: A002 - the provider's word for it
+        progress: Progress = silent,
+        *,
+        in_use: frozenset[str] = frozenset(),
+    ) -> tuple[str, ...]:
         """Deletes a role (``<branch id>/<role>``, or its name) or a branch (its id or name)."""
         with self._api(progress) as api:
-            return retiring.retire(api, Finder(api, self.settings), target, id)
+            finder = Finder(api, self.settings)
+            return retiring.retire(api, finder, target, id, in_use)
 
 
 def _read(api: API, finder: Finder, target: Target, *, replica: bool) -> Generated:
@@ -164,14 +170,3 @@ def _read(api: API, finder: Finder, target: Target, *, replica: bool) -> Generat
         reader = finder.replica(login.project, login.branch)
         url = uris.read_replica(api, login._replace(compute=reader), finder.settings)
     return uris.generated(login, pooled, direct, replica=url, notes=tuple(finder.notes))
-
-
-def _branch_of(api: API, project: Project, pair: ConnectionPair) -> tuple[str, str]:
-    """Branch and role of a pair, by its host and user; two empty texts where they do not tell."""
-    url = pair.direct or pair.pooled
-    direct = url
-    if hosts.classify(url.host, url.port).kind == "pooled":
-        direct = hosts.other_half(url) or url
-    computes = branches.computes(api, project)
-    found = {each.branch for each in computes if each.host.lower() == direct.host.lower()}
-    return (found.pop(), url.user) if len(found) == 1 else ("", "")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ... import names
-from ...errors import ConfigurationError, ProviderError
+from ...errors import ProviderError
 from ..printable import printable, word
+from ..spared import spare
 from . import branches, operations
 from .rules import CONSOLE, NAME, TITLE, is_id
 
@@ -32,12 +32,15 @@ def split(connection: str) -> tuple[str, str]:
     return (branch, role) if slash and role and branch.startswith("br-") else ("", "")
 
 
-def retire(api: API, finder: Finder, target: Target, wanted: str) -> tuple[str, ...]:
+def retire(
+    api: API, finder: Finder, target: Target, wanted: str, in_use: frozenset[str]
+) -> tuple[str, ...]:
     """Deletes a role or a branch.
 
     Args:
         target: its project; its branch, where `wanted` is the name of a role.
         wanted: ``<branch id>/<role>``, the id of a branch, or the name of either.
+        in_use: ids of roles and branches that stay.
 
     Returns:
         What the user should know.
@@ -48,19 +51,25 @@ def retire(api: API, finder: Finder, target: Target, wanted: str) -> tuple[str, 
         found = branches.find(api, project, branch)
         if found is None or not finder.has_role(project, found, role):
             raise _nothing(finder, project, wanted)
+        _keep_in_use(finder, in_use, found, role)
         return _retire_role(api, finder, project, _Role(found, role))
     if wanted.startswith("br-") and is_id(wanted):
         every = branches.listed(api, project)
         by_id = next((each for each in every if wanted in (each.id, each.name)), None)
         if by_id is None:
             raise _nothing(finder, project, wanted)
-        _keep_in_use(finder, by_id)
+        _keep_in_use(finder, in_use, by_id)
         return _retire_branch(api, project, by_id, every)
-    return _retire_by_name(api, finder, project, target, wanted)
+    return _retire_by_name(api, finder, project, target, wanted, in_use)
 
 
 def _retire_by_name(
-    api: API, finder: Finder, project: Project, target: Target, wanted: str
+    api: API,
+    finder: Finder,
+    project: Project,
+    target: Target,
+    wanted: str,
+    in_use: frozenset[str],
 ) -> tuple[str, ...]:
     program = finder.settings.program
     every = branches.listed(api, project)
@@ -76,10 +85,10 @@ def _retire_by_name(
             provider=NAME,
         )
     if has_role:
-        _keep_in_use(finder, chosen, wanted)
+        _keep_in_use(finder, in_use, chosen, wanted)
         return _retire_role(api, finder, project, _Role(chosen, wanted))
     if named is not None:
-        _keep_in_use(finder, named)
+        _keep_in_use(finder, in_use, named)
         return _retire_branch(api, project, named, every)
     raise _nothing(finder, project, wanted, f", and its branch {chosen.title} no such role")
 
@@ -93,27 +102,22 @@ def _nothing(finder: Finder, project: Project, wanted: str, more: str = "") -> P
     )
 
 
-def _keep_in_use(finder: Finder, branch: Branch, role: str = "") -> None:
-    """Refuses what holds the pair in use, where it was not called by that pair's own id.
-
-    Whoever asks to revoke that id has been asked already, and a branch takes its data along.
+def _keep_in_use(finder: Finder, in_use: frozenset[str], branch: Branch, role: str = "") -> None:
+    """Refuses a branch that holds what is in use, or a role that is.
 
     Raises:
         ConfigurationError: it is in use.
     """
-    found = finder.settings.find(names.CONNECTION)
-    if found is None:
-        return
-    connection = found.value.rpartition(":")[0]
-    if connection == f"{branch.id}/{role}" if role else split(connection)[0] == branch.id:
-        what = f"the branch {branch.title}"
-        if role:
-            what = f"the role {printable(role)} on {what}"
-        other = "--role OTHER --create" if role else "--branch OTHER"
-        raise ConfigurationError(
-            f"{what} ({branch.id}) is in use: {found.source} is {printable(connection)}",
-            hint=f"Put another pair in its place first: {finder.settings.program} create {other}",
-        )
+    used = {split(each)[1] for each in in_use if split(each)[0] == branch.id}
+    # Where only the branch is known to be in use, it may be by any of its roles.
+    whole = branch.id in in_use and not used
+    on = f"the branch {branch.title} ({branch.id})"
+    if role:
+        what, other = f"the role {printable(role)} on {on}", "--role OTHER --create"
+    else:
+        what, other = on, "--branch OTHER"
+    kept = whole or (role in used if role else bool(used))
+    spare(what, kept, finder.settings.program, by=f"create {other}")
 
 
 def _retire_role(api: API, finder: Finder, project: Project, role: _Role) -> tuple[str, ...]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ... import hosts
 from ...errors import ConfigurationError, ProviderError, ProviderUnavailableError
 from ...secret import Secret
 from ..base import Intent, Rotated, Target
 from ..printable import printable, word
-from . import operations, retiring, uris
+from . import branches, operations, retiring, uris
 from .rules import NAME, TITLE
 
 if TYPE_CHECKING:
@@ -16,18 +18,32 @@ if TYPE_CHECKING:
     from ..api import API
     from ..base import GenerateRequest, Intend, Progress
     from .place import Finder
+    from .projects import Project
 
 
-def target(target: Target, in_use: str, program: str) -> Target:
+def target(
+    api: API, finder: Finder, target: Target, in_use: str, pair: ConnectionPair | None
+) -> Target:
     """The target of a rotation: the pair in use has the first word on branch and role.
 
-    Args:
-        program: how the user calls us, for hints.
+    Its host comes before the id that was kept: a branch has the passwords of its parent, so that
+    the id fits the parent's URLs as well.
 
     Raises:
         ConfigurationError: another role was named.
+        ProviderError: nothing tells which branch the pair in use is of.
     """
+    program = finder.settings.program
     branch, role = retiring.split(in_use)
+    if pair is not None:
+        project = finder.project(target.project)
+        found = branches.of_pair(api, project, pair)
+        host = (pair.direct or pair.pooled).host
+        # Neon tells all hosts of its own; behind any other one may be the server that was kept.
+        if not found[0] and (not branch or hosts.classify(host).provider == NAME):
+            raise _nobody_s(project, pair, program)
+        branch, role = found if found[0] else (branch, role)
+        target = replace(target, database=_database(api, finder, project, branch, target, pair))
     if not branch:
         return target
     if target.role not in ("", role):
@@ -36,6 +52,27 @@ def target(target: Target, in_use: str, program: str) -> Target:
             hint=f"A pair of another role: {program} create --role {word(target.role)}",
         )
     return Target(target.project, target.database, branch, role)
+
+
+def _database(
+    api: API, finder: Finder, project: Project, branch: str, target: Target, pair: ConnectionPair
+) -> str:
+    """The one that is named, else the pair's where the branch has it; else empty."""
+    here = None if target.database else branches.find(api, project, branch)
+    mine = (pair.direct or pair.pooled).database
+    there = [each.name for each in finder.databases(project, here)] if here else []
+    return mine if mine in there else target.database
+
+
+def _nobody_s(project: Project, pair: ConnectionPair, program: str) -> ProviderError:
+    url = pair.direct or pair.pooled
+    return ProviderError(
+        f"no branch of the project {project.title} ({project.id}) has the host of the pair in use, "
+        f"{printable(url.host)}, so it is not known whose password to reset",
+        hint="Name its project with --project. A pair of this project: "
+        f"{program} create --project {word(project.id)}",
+        provider=NAME,
+    )
 
 
 def rotate(

@@ -8,7 +8,7 @@ from ...errors import ProviderError
 from ..base import Settled, Target
 from ..printable import printable, word
 from . import branches, operations, projects, uris
-from .rules import TITLE
+from .rules import NAME, TITLE, TOKEN
 
 if TYPE_CHECKING:
     from ..api import API
@@ -24,9 +24,16 @@ def settle(api: API, finder: Finder, intent: Intent) -> Settled:
     if intent.kind == "project":
         found = projects.find(api, intent.name, finder.settings)
         return _kept(what, found.id) if found else _missing(what)
-    project = projects.find(api, intent.ids.get("project", ""), finder.settings)
-    if project is None:
-        return _missing(what)
+    within = intent.ids.get("project", "")
+    project = projects.find(api, within, finder.settings)
+    if project is None:  # the key may be another one than that of the request
+        raise ProviderError(
+            f"{TITLE} has no project {printable(within)} that the key in {TOKEN} sees, so what "
+            f"became of {what} in it is not known",
+            hint="Is it a key of another account or project? Run this again with the right one.",
+            provider=NAME,
+            status=404,
+        )
     wanted = intent.name if intent.kind == "branch" else intent.ids.get("branch", "")
     branch = branches.find(api, project, wanted)
     if branch is None:

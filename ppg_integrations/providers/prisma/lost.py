@@ -11,7 +11,7 @@ from ...errors import ProviderError
 from ..base import Settled
 from ..printable import printable
 from . import credentials, making, places
-from .rules import NAME, listed
+from .rules import NAME, TITLE, listed
 
 if TYPE_CHECKING:
     from ..api import API
@@ -66,8 +66,14 @@ def _connection(api: API, intent: Intent, program: str) -> Settled:
 
 def _changed(api: API, intent: Intent) -> Settled:
     id = intent.ids.get("connection", "")  # noqa: A001
+    within = intent.ids.get("database", "")
     try:
-        database = places.get(api, intent.ids.get("database", ""))
+        database = places.get(api, within)
+    except ProviderError as error:
+        if error.status != 404:
+            raise
+        raise _unseen("database", within) from None
+    try:
         generated = credentials.again(api, id, database)
     except ProviderError as error:
         if error.status != 404:
@@ -116,13 +122,27 @@ def _kept(intent: Intent, found: list[Fields], databases: list[Fields], program:
 
 
 def _there(api: API, kind: str, id: str, of: str) -> list[Fields]:  # noqa: A002
-    """What is listed below something, which may be gone with all that it had."""
+    """What is listed below something.
+
+    Raises:
+        ProviderError: also where the token does not see that: it may be one of another workspace.
+    """
     try:
         return list(listed(api, kind, id, of))
     except ProviderError as error:
         if error.status != 404:
             raise
-        return []
+        raise _unseen(kind.removesuffix("s"), id) from None
+
+
+def _unseen(kind: str, id: str) -> ProviderError:  # noqa: A002
+    return ProviderError(
+        f"{TITLE} has no {kind} {printable(id)} that this token sees, so what became of what was "
+        "asked for in it is not known",
+        hint="Is the token one of another workspace? Run this again with one of the right one.",
+        provider=NAME,
+        status=404,
+    )
 
 
 def _delete(api: API, id: str) -> None:  # noqa: A002

@@ -24,6 +24,7 @@ from ..base import (
 )
 from ..labels import label
 from ..printable import printable
+from ..spared import spare
 from . import credentials, lost, making, places
 from . import usage as limits
 from .rules import BASE, CONSOLE, NAME, RULES, TITLE, TOKENS, VERSION, listed
@@ -135,8 +136,11 @@ class PrismaProvider(Provider):
         target: Target,  # noqa: ARG002 - an id is one of the whole workspace
         id: str,  # noqa: A002 - the provider's word for it
         progress: Progress = silent,
+        *,
+        in_use: frozenset[str] = frozenset(),
     ) -> tuple[str, ...]:
         """Deletes a connection; its credential ends with it."""
+        spare(id, id in in_use, self.settings.program)
         with self._api(progress) as api:
             try:
                 api.delete("connections", id)
@@ -156,7 +160,7 @@ class PrismaProvider(Provider):
             return limits.usage(api, places.find(api, target, self.settings.program).id)
 
     def _api(self, progress: Progress) -> API:
-        base = api_base(self.settings, self.api_variables, BASE)
+        base = api_base(self.settings, self.api_variables, BASE, token=TOKENS)
         return API(
             RULES,
             f"{base}/{VERSION}",
