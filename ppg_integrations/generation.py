@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: How long a request without an answer may still be at work at the provider.
 LATE: Final = timedelta(minutes=10)
+#: How long a request is looked for whose provider does not tell: its project may be gone.
+GIVEN_UP: Final = timedelta(days=7)
 #: In the hint of an error after which a run, as it says, goes on where this one stopped.
 _GOES_ON: Final = "goes on from here"
 #: What a server says of a credential, or a database, that is not there any more.
@@ -211,7 +213,9 @@ def settled(
         text = f"{entry.title} was asked for, and what became of it is not known. {error.message}"
     except (ProviderError, ConfigurationError) as error:
         text = f"what became of {entry.title} is not known yet: {error.message}"
-        over = False
+        over = entry.age() > GIVEN_UP
+        if over:
+            text += ". After a week it is not looked for any more"
     said.append(text)
     if made is not None:
         entry = replace(entry, generated=made)

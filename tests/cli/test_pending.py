@@ -239,6 +239,23 @@ def test_what_cannot_be_settled_is_said_and_does_not_stop_the_run(
     assert bool(journal.entries()) is stays
 
 
+def test_what_nobody_tells_is_looked_for_a_week(
+    desk: Desk, journal: Journal, capsys: Captured
+) -> None:
+    def before(method: str) -> None:
+        if method == "settle":
+            raise ProviderError("that project is not there", provider="prisma")
+
+    desk.before = before
+    journal.record(asked(minutes=6 * 24 * 60))
+    assert "not looked for any more" not in said(capsys, "create")
+    (entry,) = journal.entries()
+    journal.clear(entry.key)
+    journal.record(asked(minutes=8 * 24 * 60))
+    assert "not looked for any more" in said(capsys, "create")
+    assert journal.entries() == ()
+
+
 def test_another_providers_request_waits_for_its_token(
     desk: Desk, journal: Journal, capsys: Captured
 ) -> None:
