@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from .. import hosts, names
+from .. import names
 from ..errors import UsageError
+from . import variables
 
 if TYPE_CHECKING:
     from ..pair import ConnectionPair
@@ -71,8 +72,7 @@ def check_owner(context: Context, pair: ConnectionPair) -> None:
     source = next((each for each in sources if each.kind != "derived"), pair.pooled_source)
     if not context.provider or source.kind in ("api", "provider"):
         return
-    url = pair.direct or pair.pooled
-    host = hosts.classify(url.host, url.port).provider
+    host = variables.provider_of(pair.direct or pair.pooled)
     # Case.dev's hosts are Neon's, and anybody's server may be on this machine.
     layer = context.file() if source.kind == "file" else context.environ
     said = layer.get(names.PROVIDER, "").strip().lower()
