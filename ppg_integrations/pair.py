@@ -11,7 +11,7 @@ from .urls import PostgresURL
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-SourceKind = Literal["argument", "environment", "file", "derived", "provider", "api"]
+SourceKind = Literal["argument", "config", "environment", "file", "derived", "provider", "api"]
 
 _NO_DIRECT: Final = (
     f"Set {names.DIRECT[0]} to the direct URL of the same database: the provider's console shows "
@@ -76,6 +76,8 @@ class Source(_Value):
     def __str__(self) -> str:
         if self.kind == "argument":
             return f"the argument {self.name}"
+        if self.kind == "config":
+            return f"{self.name} in app.config"
         if self.kind == "environment":
             return f"{self.name} in the environment"
         if self.kind == "derived":
@@ -101,6 +103,8 @@ class ConnectionPair(_Value):
         env_file: path of the ``.env`` file that was, or would have been, read.
         replica: the pooled URL of a read replica; None where there is none.
         replica_source: where that came from.
+        store: path of the file that another process changes when it rotates the pair; None where
+            the pair cannot change while the process lives.
     """
 
     __slots__ = (  # noqa: RUF023
@@ -113,6 +117,7 @@ class ConnectionPair(_Value):
         "env_file",
         "replica",
         "replica_source",
+        "store",
     )
 
     pooled: PostgresURL
@@ -124,6 +129,7 @@ class ConnectionPair(_Value):
     env_file: str | None
     replica: PostgresURL | None
     replica_source: Source | None
+    store: str | None
 
     def __init__(
         self,
@@ -136,6 +142,7 @@ class ConnectionPair(_Value):
         env_file: str | None = None,
         replica: PostgresURL | None = None,
         replica_source: Source | None = None,
+        store: str | None = None,
     ) -> None:
         super().__init__(
             pooled,
@@ -147,6 +154,7 @@ class ConnectionPair(_Value):
             env_file,
             replica,
             replica_source,
+            store,
         )
 
     def require_direct(self) -> PostgresURL:

@@ -226,7 +226,8 @@ class _Resolution:
             slot.write(answer.id, answer.pooled, answer.direct, answer.replica, mark=mark)
         except EnvFileError as error:
             self._said.append(f"each process asks the API for itself: {error.message}")
-        return self._as_pair(answer, None)
+            return self._as_pair(answer, None)
+        return self._as_pair(answer, slot)
 
     def _ask(self) -> Generated:
         provider = self._in_time()
@@ -262,6 +263,7 @@ class _Resolution:
             self._settings.path,
             found.replica,
             source if found.replica else None,
+            slot.path if slot else None,
         )
 
 

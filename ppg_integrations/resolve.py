@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Final
 
-from . import arrange, names
+from . import arrange, layers, names
 from .arrange import Half
 from .errors import (
     AccelerateURLError,
@@ -53,7 +53,7 @@ class Places:
             read: False looks into the file only if it has been read already.
         """
         found = [
-            (self.environ[name], Source("environment", name))
+            (self.environ[name], Source(layers.kind(self.environ, name), name))
             for name in wanted
             if self.environ.get(name, "").strip()
         ]
@@ -177,6 +177,7 @@ def _found(
     allow_mismatch: Collection[str],
 ) -> ConnectionPair:
     said: list[str] = []
+    store: str | None = None
     accelerate: list[AccelerateURLError] = []
     first = _parse(_candidates(pooled, "pooled", names.POOLED, places), accelerate)
     second = _parse(_candidates(direct, "direct", names.DIRECT, places), accelerate)
@@ -186,7 +187,7 @@ def _found(
         from . import fallback
 
         asked = fallback.ask(places, provider, target)
-        provider = asked.provider
+        provider, store = asked.provider, asked.store
         said += asked.warnings
         first = _halves(asked.pooled, asked.pooled_source)
         second = _halves(asked.direct, asked.direct_source)
@@ -207,6 +208,8 @@ def _found(
     for half in (left, right, reads):
         if half is not None and half.source.kind != "derived":
             said += [f"{half.source}: {text}" for text in half.url.warnings]
+            if half.source.kind == "file":
+                store = places.path
     return ConnectionPair(
         left.url,
         right.url if right else None,
@@ -217,6 +220,7 @@ def _found(
         places.path,
         reads.url if reads else None,
         reads.source if reads else None,
+        store,
     )
 
 

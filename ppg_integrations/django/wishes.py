@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ppg_integrations.errors import ConfigurationError
-
-from .serverless import platform
+from ppg_integrations.serverless import platform
 
 #: How long requests keep a connection, in seconds. A pooler does not replace persistence: its login
 #: costs what the server's costs, so 0 gives up most of the throughput of small requests.

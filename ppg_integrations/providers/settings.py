@@ -6,7 +6,7 @@ import math
 import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from .. import names
+from .. import layers, names
 from ..errors import ConfigurationError
 from ..secret import Secret
 
@@ -69,12 +69,14 @@ class Settings:
 
     def find(self, *wanted: str) -> Found | None:
         """The first of these names that the environment has, else the first that the file has."""
-        layers = ((self._environ, "the environment", False), (self._file, self.path, True))
-        for layer, place, in_file in layers:
-            for name in wanted:
-                value = (layer.get(name) or "").strip()
-                if value:
-                    return Found(name, value, f"{name} in {place}", in_file)
+        for name in wanted:
+            value = (self._environ.get(name) or "").strip()
+            if value:
+                return Found(name, value, f"{name} in {layers.place(self._environ, name)}")
+        for name in wanted:
+            value = (self._file.get(name) or "").strip()
+            if value:
+                return Found(name, value, f"{name} in {self.path}", in_file=True)
         return None
 
     def get(self, *wanted: str) -> str:

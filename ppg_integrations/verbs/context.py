@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
-from .. import in_use, names
+from .. import in_use, layers, names
 from ..errors import ConfigurationError, MissingURLError, UsageError
 from ..pair import ConnectionPair
 from ..providers.base import GenerateRequest, Progress, Provider, Target, silent
@@ -137,7 +137,9 @@ class Context:
         Raises:
             ConfigurationError: it cannot be used.
         """
-        return self.known_pair or self._resolved({**self.environ, names.RESOLVE: "never"})
+        return self.known_pair or self._resolved(
+            layers.changed(self.environ, {names.RESOLVE: "never"})
+        )
 
     def pair_in_file(self) -> ConnectionPair | None:
         """The pair that the ``.env`` file holds, which is what ``create`` writes; None if none.
@@ -159,7 +161,7 @@ class Context:
 
     def pair_in_environment(self) -> ConnectionPair | None:
         """The pair that the environment holds, which wins over the file; None if it holds none."""
-        environ = {**self.environ, names.RESOLVE: "never"}
+        environ = layers.changed(self.environ, {names.RESOLVE: "never"})
         try:
             return self._without_replica(environ, file=False)
         except ConfigurationError:  # what is wrong with it is said where it is used

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal
 
-from .. import credential_cache, doctor, drivers, envfile, in_use, names
+from .. import credential_cache, doctor, drivers, envfile, in_use, layers, names
 from ..entry import Entry, now
 from ..errors import ConnectError, ProviderError
 from ..generation import GONE, exists, place_of
@@ -228,7 +228,8 @@ def _written_pair(context: Context, provider: str) -> ConnectionPair:
 
 def _shadowed(context: Context, values: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(
-        f"{name} is also set in the environment, and wins over {context.env_file}: unset it"
+        f"{name} is also set in {layers.place(context.environ, name)}, and wins over "
+        f"{context.env_file}: unset it"
         for name in values
         if context.environ.get(name, values[name]) != values[name]
     )

@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from ppg_integrations import errors
 from ppg_integrations.django import databases, state
-from ppg_integrations.django.serverless import PLATFORMS, platform
+from ppg_integrations.serverless import PLATFORMS, platform
 
 POOLED = "postgres://u:s3cret@pooler.example:6432/app?sslmode=require"
 DIRECT = "postgres://u:s3cret@server.example:5432/app?sslmode=require"

@@ -1,0 +1,264 @@
+"""A pair that may be rotated while the process runs: read anew when its store has changed."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import warnings
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from . import names
+from .errors import PPGError, PPGWarning
+from .secret import MaskedMapping
+
+if TYPE_CHECKING:
+    from .pair import ConnectionPair
+    from .urls import PostgresURL
+
+#: Seconds until a pair that could not be found is looked for again.
+_PAUSE: Final = 10.0
+#: How often a store that changes while it is being read is read.
+_READS: Final = 3
+
+_Stamp = tuple[int, ...]
+
+
+class Destination(NamedTuple):
+    """Where a new connection leads.
+
+    Attributes:
+        url: the endpoint.
+        kept: False if the connection may be used once, and must not stay in a pool.
+    """
+
+    url: PostgresURL
+    kept: bool = True
+
+
+class CurrentPair:
+    """The pair as it is now, for processes that outlive a rotation. Threads may share it.
+
+    While nothing has changed, asking costs one ``stat`` of the store (the ``.env`` file, or the
+    cache of an API's answers); nothing, where the pair comes from arguments or the environment. A
+    store that turns bad, or leads to another database, is passed over with one warning, and the
+    last good pair stays in use.
+    """
+
+    def __init__(self, find: Callable[[], ConnectionPair], *, env_file: str | None) -> None:
+        """Looks for the pair; what is wrong with it is raised where it is used.
+
+        Args:
+            find: resolves the pair, as :func:`ppg_integrations.resolve` does.
+            env_file: the file to watch as long as there is no pair.
+        """
+        self._find = find
+        self._lock = threading.Lock()
+        self._pair: ConnectionPair | None = None
+        self._error: PPGError | None = None
+        self._target: tuple[str, ...] = ()
+        self._store = env_file
+        self._stamp: _Stamp | None = None
+        self._again = 0.0
+        self._override: ConnectionPair | None = None
+        self._look()
+
+    @property
+    def pair(self) -> ConnectionPair:
+        """The pair.
+
+        Raises:
+            PPGError: there is none, and why.
+        """
+        if self._override is not None:
+            return self._override
+        if self._has_changed():
+            with self._lock:
+                if self._has_changed():
+                    self._look()
+        if self._pair is not None:
+            return self._pair
+        assert self._error is not None
+        raise self._error.with_traceback(None)
+
+    @property
+    def error(self) -> PPGError | None:
+        """Why there is no pair; None if there is one. Nothing is looked for."""
+        return None if self._override is not None or self._pair is not None else self._error
+
+    def override(self, pair: ConnectionPair | None) -> None:
+        """Sets another pair in the place of the one that is found, for tests; None ends that."""
+        self._override = pair
+
+    def _has_changed(self) -> bool:
+        if self._again:
+            return time.monotonic() >= self._again or (
+                self._store is not None and _stamp(self._store) != self._stamp
+            )
+        return self._store is not None and _stamp(self._store) != self._stamp
+
+    def _look(self) -> None:
+        for _ in range(_READS):
+            before = self._stamp = None if self._store is None else _stamp(self._store)
+            try:
+                found = self._find()
+            except PPGError as error:
+                self._failed(error)
+                return
+            if not self._take(found):
+                return
+            self._stamp = None if self._store is None else _stamp(self._store)
+            if self._stamp == before:
+                return
+
+    def _take(self, found: ConnectionPair) -> bool:
+        target = _target(found)
+        if self._pair is not None and not _same_database(self._pair, found, self._target, target):
+            self._again = 0.0
+            _warn(
+                f"{found.store} leads to another database now ({found.pooled.host}, "
+                f"{found.pooled.dbname}); this process goes on with the one that it began with: "
+                "restart it to change"
+            )
+            return False
+        self._pair, self._error, self._target = found, None, target
+        self._store, self._again = found.store, 0.0
+        return True
+
+    def _failed(self, error: PPGError) -> None:
+        if self._pair is not None and not self._again:
+            _warn(f"{error.message}; the last good pair stays in use")
+        self._error = error
+        self._again = time.monotonic() + _PAUSE
+
+
+def follow(
+    pooled: str | PostgresURL | None = None,
+    direct: str | PostgresURL | None = None,
+    *,
+    replica: str | PostgresURL | None = None,
+    env_file: str | os.PathLike[str] | bool | None = None,
+    environ: Mapping[str, str] | None = None,
+    provider: str | None = None,
+    target: Mapping[str, str] | None = None,
+    allow_mismatch: Collection[str] = (),
+) -> CurrentPair:
+    """:func:`ppg_integrations.resolve`, for a process that outlives the next rotation.
+
+    Variables that something has loaded into the environment from the ``.env`` file are read from
+    the file itself, or no rotation would reach them.
+
+    Args:
+        pooled, direct, replica, env_file, environ, provider, target, allow_mismatch: as there.
+
+    Returns:
+        The pair, read anew when it changes. There may be none yet: its ``error`` says why, and
+        using it raises that.
+    """
+    from . import loaded
+    from .resolve import env_file_path, resolve
+
+    environ = os.environ if environ is None else environ
+    path = env_file_path(env_file, environ)
+    own = MaskedMapping(loaded.own(environ, path))
+    del environ
+
+    def find() -> ConnectionPair:
+        return resolve(
+            pooled,
+            direct,
+            replica=replica,
+            env_file=path or False,
+            environ=own,
+            provider=provider,
+            target=target,
+            allow_mismatch=allow_mismatch,
+        )
+
+    return CurrentPair(find, env_file=path)
+
+
+class Endpoint:
+    """One half of a pair, as something that connects asks for it: for each new connection."""
+
+    def __init__(
+        self,
+        current: CurrentPair,
+        *,
+        direct: bool = False,
+        diverted: Callable[[], bool] | None = None,
+    ) -> None:
+        """Looks at nothing yet.
+
+        Args:
+            current: the pair.
+            direct: the direct half; the pooled one by default.
+            diverted: says of the calling thread that what it connects to now is to be direct, for
+                once.
+        """
+        self.current = current
+        self.direct = direct
+        self._diverted = diverted
+
+    def destination(self) -> Destination:
+        """Where a connection that is opened now leads.
+
+        Raises:
+            MissingDirectURLError: it would be the direct endpoint, which is not known.
+            PPGError: there is no pair.
+        """
+        pair = self.current.pair
+        if self.direct:
+            return Destination(pair.require_direct())
+        if self._diverted is not None and self._diverted():
+            return Destination(pair.require_direct(), kept=False)
+        return Destination(pair.pooled)
+
+    def __repr__(self) -> str:
+        return f"<{'direct' if self.direct else 'pooled'} endpoint>"
+
+
+def _stamp(path: str) -> _Stamp | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return (found.st_mtime_ns, found.st_size, found.st_ino, found.st_dev)
+
+
+def _target(pair: ConnectionPair) -> tuple[str, ...]:
+    """Which database the file says it is: hosts that many databases share do not tell."""
+    if pair.store is None or pair.store != pair.env_file:
+        return ()
+    from . import envfile
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # resolving the pair has named them
+        try:
+            file = envfile.read(pair.store)
+        except PPGError:
+            return ()
+    return tuple(file.get(name, "") for name in names.TARGET.values() if name != "PPG_ROLE")
+
+
+def _same_database(
+    before: ConnectionPair, now: ConnectionPair, target: tuple[str, ...], other: tuple[str, ...]
+) -> bool:
+    if target and other and target != other:
+        return False
+    if (
+        before.direct is not None
+        and now.direct is not None
+        and not _alike(before.direct, now.direct)
+    ):
+        return False
+    return _alike(before.pooled, now.pooled)
+
+
+def _alike(one: PostgresURL, other: PostgresURL) -> bool:
+    return (one.hosts, one.database or one.dbname) == (other.hosts, other.database or other.dbname)
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, PPGWarning, stacklevel=4)

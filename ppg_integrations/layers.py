@@ -1,0 +1,52 @@
+"""The environment with a framework's configuration over it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from . import names
+from .secret import MaskedMapping
+
+#: Names that mean one thing: a layer that has any of them hides all of them in the one below.
+_GROUPS: Final = (names.POOLED, names.DIRECT, names.REPLICA)
+
+Kind = Literal["config", "environment"]
+
+
+class Layered(MaskedMapping):
+    """Variables by name, as if all stood in one environment; its ``repr`` shows none of them.
+
+    Attributes:
+        config: what a framework's configuration sets, by the same names.
+        environ: the environment of the process.
+    """
+
+    __slots__ = ("config", "environ")
+
+    def __init__(self, config: Mapping[str, str], environ: Mapping[str, str]) -> None:
+        hidden = {
+            name for group in _GROUPS if any(map(config.get, group)) for name in group
+        } - config.keys()
+        below = {name: value for name, value in environ.items() if name not in hidden}
+        super().__init__({**below, **config})
+        self.config = MaskedMapping(config)
+        self.environ = MaskedMapping(environ)
+
+
+def kind(environ: Mapping[str, str], name: str) -> Kind:
+    """Which of the two a variable is set in."""
+    return "config" if isinstance(environ, Layered) and name in environ.config else "environment"
+
+
+def place(environ: Mapping[str, str], name: str) -> str:
+    """The same in words, for messages."""
+    return "app.config" if kind(environ, name) == "config" else "the environment"
+
+
+def changed(environ: Mapping[str, str], changes: Mapping[str, str]) -> Mapping[str, str]:
+    """A copy with other values, which is layered if the original is."""
+    if isinstance(environ, Layered):
+        config = {name: value for name, value in environ.config.items() if name not in changes}
+        return Layered(config, {**environ.environ, **changes})
+    return {**environ, **changes}
