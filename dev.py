@@ -25,18 +25,19 @@ from pathlib import Path
 from devtools import interpreters, matrix, running, venv
 
 CHECKOUT = venv.Checkout(Path(__file__).resolve().parent)
-DEMO = ("-e", ".[django,local]", "--group", "demo")
+DEMO = ("-e", ".[django,flask,local]", "--group", "demo")
 PROVIDERS = ("local", "prisma", "neon", "casedev")
+FRAMEWORKS = ("django", "flask")
 QUICK = ("-e", ".[django,flask,local,psycopg2]", "--group", "test")
 TOX = ("--group", "test-runner")
 
 
-def demo(environ: dict[str, str], provider: str) -> int:
+def demo(environ: dict[str, str], arguments: list[str]) -> int:
     venv.install(CHECKOUT, DEMO, environ)
     sys.stdout.flush()
     # In our place: signals, terminal and exit status are the demo's own.
     folder = str(CHECKOUT.root / "example_projects" / "demo")
-    os.execve(CHECKOUT.python, [CHECKOUT.python, folder, "--provider", provider], environ)  # noqa: S606
+    os.execve(CHECKOUT.python, [CHECKOUT.python, folder, *arguments], environ)  # noqa: S606
 
 
 def quick(environ: dict[str, str], arguments: list[str]) -> int:
@@ -97,7 +98,7 @@ def main(arguments: list[str]) -> int:
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="demo|test")
     demos = verbs.add_parser(
-        "demo", help="the example project on a real PostgreSQL and PgBouncer: what went where"
+        "demo", help="the example projects on a real PostgreSQL and PgBouncer: what went where"
     )
     demos.add_argument(
         "--provider",
@@ -105,6 +106,7 @@ def main(arguments: list[str]) -> int:
         default="local",
         help="a hosted one shows the verbs there, at a server that plays its API",
     )
+    demos.add_argument("--framework", choices=FRAMEWORKS, help="one of the two; both by default")
     tests = verbs.add_parser(
         "test", help="all tests on every Python that is installed; options for pytest after --"
     )
@@ -116,12 +118,15 @@ def main(arguments: list[str]) -> int:
     options, for_pytest = parser.parse_args(arguments[:cut]), arguments[cut + 1 :]
     if options.verb == "demo" and for_pytest:
         parser.error("demo takes no arguments for pytest")
+    if options.verb == "demo" and options.framework and options.provider != "local":
+        parser.error("--framework is for --provider local")
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda caught, _: sys.exit(128 + caught))
     environ = running.with_cache(running.clean(os.environ), CHECKOUT.boot / "cache")
     try:
         if options.verb == "demo":
-            return demo(environ, options.provider)
+            chosen = ["--framework", options.framework] if options.framework else []
+            return demo(environ, ["--provider", options.provider, *chosen])
         if options.quick:
             return quick(environ, for_pytest)
         strict = options.all or environ.get("CI", "").lower() in ("1", "true")

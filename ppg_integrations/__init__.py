@@ -5,6 +5,8 @@
 >>> pair.pooled, pair.direct    # doctest: +SKIP
 """
 
+from typing import TYPE_CHECKING, Any
+
 from .errors import (
     AccelerateURLError,
     ConfigurationError,
@@ -28,6 +30,9 @@ from .pair import ConnectionPair, Source
 from .resolve import aresolve, resolve
 from .urls import PostgresURL
 
+if TYPE_CHECKING:
+    from .current import CurrentPair, follow
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -35,6 +40,7 @@ __all__ = [
     "ConfigurationError",
     "ConnectError",
     "ConnectionPair",
+    "CurrentPair",
     "DriverError",
     "EnvFileError",
     "HostPort",
@@ -52,5 +58,15 @@ __all__ = [
     "URLError",
     "UsageError",
     "aresolve",
+    "follow",
     "resolve",
 ]
+
+
+# Looked up on first use: settings modules need neither, and pay for what is imported here.
+def __getattr__(name: str) -> Any:
+    if name in ("CurrentPair", "follow"):
+        from . import current
+
+        return getattr(current, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from .errors import ConfigurationError
+from .hostport import DEFAULT_PORT
 from .parameters import INTEGERS, SECRET
 from .secret import MaskedStr
 
@@ -90,16 +91,37 @@ def django(url: PostgresURL, config: dict[str, Any]) -> dict[str, Any]:
     return entry
 
 
+def connect_keywords(url: PostgresURL, driver: str) -> dict[str, Any]:
+    """What the ``connect()`` of a driver takes to reach `url`; its ``repr`` shows no secret.
+
+    Args:
+        driver: ``psycopg``, ``psycopg2`` or ``asyncpg``.
+
+    Raises:
+        ConfigurationError: asyncpg cannot do what a parameter demands.
+    """
+    if driver == "asyncpg":
+        from . import asyncpg_keywords
+
+        return asyncpg_keywords.keywords(url)
+    keywords: dict[str, Any] = dict(url.libpq())
+    for name in (SECRET | {"password"}) & keywords.keys():
+        keywords[name] = MaskedStr(keywords[name])
+    return keywords
+
+
 def sqlalchemy(url: PostgresURL, driver: str) -> URL:
     """See :meth:`.PostgresURL.sqlalchemy`."""
     from sqlalchemy import URL
 
-    query: dict[str, str | tuple[str, ...]] = dict(url.params)
+    query: dict[str, str | tuple[str, ...]]
     if driver == "asyncpg":
-        query.pop("channel_binding", None)
-        if "sslmode" in query:
-            query["ssl"] = query.pop("sslmode")
-    elif driver not in ("psycopg", "psycopg2"):
+        from . import asyncpg_keywords
+
+        query = dict(asyncpg_keywords.query(url))
+    elif driver in ("psycopg", "psycopg2"):
+        query = dict(url.params)
+    else:
         raise ConfigurationError(
             f"no translation for the SQLAlchemy driver {driver}",
             hint="Use psycopg, psycopg2 or asyncpg.",
@@ -110,6 +132,8 @@ def sqlalchemy(url: PostgresURL, driver: str) -> URL:
         # Socket folders and several hosts go into the query, where libpq reads them:
         # https://docs.sqlalchemy.org/en/20/dialects/postgresql.html#specifying-multiple-fallback-hosts
         query |= {key: value for key, value in url.libpq().items() if key in ("host", "port")}
+        if driver == "asyncpg":  # whose dialect wants all ports or none
+            query["port"] = ",".join(str(port or DEFAULT_PORT) for _, port in url.hosts)
         host = port = None
     return URL.create(
         f"postgresql+{driver}",

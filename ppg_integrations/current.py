@@ -61,7 +61,7 @@ class CurrentPair:
         self._store = env_file
         self._stamp: _Stamp | None = None
         self._again = 0.0
-        self._override: ConnectionPair | None = None
+        self._override: ConnectionPair | Callable[[], ConnectionPair] | None = None
         self._look()
 
     @property
@@ -71,8 +71,16 @@ class CurrentPair:
         Raises:
             PPGError: there is none, and why.
         """
-        if self._override is not None:
-            return self._override
+        if self._override is None:
+            return self.found()
+        return self._override() if callable(self._override) else self._override
+
+    def found(self) -> ConnectionPair:
+        """The pair itself, also while another one is in its place.
+
+        Raises:
+            PPGError: there is none, and why.
+        """
         if self._has_changed():
             with self._lock:
                 if self._has_changed():
@@ -87,50 +95,58 @@ class CurrentPair:
         """Why there is no pair; None if there is one. Nothing is looked for."""
         return None if self._override is not None or self._pair is not None else self._error
 
-    def override(self, pair: ConnectionPair | None) -> None:
-        """Sets another pair in the place of the one that is found, for tests; None ends that."""
+    def override(self, pair: ConnectionPair | Callable[[], ConnectionPair] | None) -> None:
+        """Sets another pair in the place of the one that is found, for tests.
+
+        Args:
+            pair: that one, or what gives it when it is asked for; None ends it.
+        """
         self._override = pair
 
     def _has_changed(self) -> bool:
-        if self._again:
-            return time.monotonic() >= self._again or (
-                self._store is not None and _stamp(self._store) != self._stamp
-            )
+        if self._again and time.monotonic() >= self._again:
+            return True
         return self._store is not None and _stamp(self._store) != self._stamp
 
     def _look(self) -> None:
+        # The stamp is set last: until then other threads wait for this look instead of going on
+        # with a pair that may have been retired.
         for _ in range(_READS):
-            before = self._stamp = None if self._store is None else _stamp(self._store)
+            store, stamp = self._store, _stamp(self._store)
             try:
                 found = self._find()
             except PPGError as error:
+                self._stamp = stamp
                 self._failed(error)
                 return
-            if not self._take(found):
-                return
-            self._stamp = None if self._store is None else _stamp(self._store)
-            if self._stamp == before:
-                return
+            self._again = 0.0
+            if found.store == store and _stamp(store) != stamp:
+                continue  # it changed while it was being read
+            self._take(found)
+            self._stamp = stamp if found.store == store else _stamp(self._store)
+            return
+        # Somebody writes it all the time: the next question reads it again.
+        if self._pair is None:
+            self._take(found)
 
-    def _take(self, found: ConnectionPair) -> bool:
+    def _take(self, found: ConnectionPair) -> None:
         target = _target(found)
         if self._pair is not None and not _same_database(self._pair, found, self._target, target):
-            self._again = 0.0
             _warn(
                 f"{found.store} leads to another database now ({found.pooled.host}, "
                 f"{found.pooled.dbname}); this process goes on with the one that it began with: "
                 "restart it to change"
             )
-            return False
+            return
         self._pair, self._error, self._target = found, None, target
-        self._store, self._again = found.store, 0.0
-        return True
+        self._store = found.store
 
     def _failed(self, error: PPGError) -> None:
-        if self._pair is not None and not self._again:
-            _warn(f"{error.message}; the last good pair stays in use")
-        self._error = error
+        is_news = not self._again
+        self._error = error.with_traceback(None)
         self._again = time.monotonic() + _PAUSE
+        if self._pair is not None and is_news:
+            _warn(f"{error.message}; the last good pair stays in use")
 
 
 def follow(
@@ -157,24 +173,19 @@ def follow(
         using it raises that.
     """
     from . import loaded
-    from .resolve import env_file_path, resolve
+    from .places import Places, env_file_path
+    from .resolve import look
 
     environ = os.environ if environ is None else environ
     path = env_file_path(env_file, environ)
-    own = MaskedMapping(loaded.own(environ, path))
-    del environ
+    own = loaded.own(environ, path)
+    if not isinstance(own, MaskedMapping):  # Layered is one, and knows where each variable is set
+        own = MaskedMapping(own)
+    del environ  # error reporters print the variables of frames
 
     def find() -> ConnectionPair:
-        return resolve(
-            pooled,
-            direct,
-            replica=replica,
-            env_file=path or False,
-            environ=own,
-            provider=provider,
-            target=target,
-            allow_mismatch=allow_mismatch,
-        )
+        places = Places(own, path, quiet=True)
+        return look(places, pooled, direct, replica, provider, target, allow_mismatch)
 
     return CurrentPair(find, env_file=path)
 
@@ -211,15 +222,24 @@ class Endpoint:
         pair = self.current.pair
         if self.direct:
             return Destination(pair.require_direct())
-        if self._diverted is not None and self._diverted():
+        if self.is_diverted():
             return Destination(pair.require_direct(), kept=False)
         return Destination(pair.pooled)
+
+    def is_diverted(self) -> bool:
+        """Whether what the calling thread connects to now is to be direct, for once."""
+        return self._diverted is not None and self._diverted()
+
+    def __deepcopy__(self, _memo: object) -> Endpoint:
+        return self  # a copy of a framework's configuration asks the same pair
 
     def __repr__(self) -> str:
         return f"<{'direct' if self.direct else 'pooled'} endpoint>"
 
 
-def _stamp(path: str) -> _Stamp | None:
+def _stamp(path: str | None) -> _Stamp | None:
+    if path is None:
+        return None
     try:
         found = os.stat(path)
     except OSError:
@@ -233,13 +253,13 @@ def _target(pair: ConnectionPair) -> tuple[str, ...]:
         return ()
     from . import envfile
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # resolving the pair has named them
-        try:
-            file = envfile.read(pair.store)
-        except PPGError:
-            return ()
-    return tuple(file.get(name, "") for name in names.TARGET.values() if name != "PPG_ROLE")
+    try:
+        file = envfile.read(pair.store, quiet=True)
+    except PPGError:
+        return ()
+    return tuple(
+        file.get(name, "") for name in names.TARGET.values() if name != names.TARGET["role"]
+    )
 
 
 def _same_database(

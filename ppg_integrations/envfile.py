@@ -39,19 +39,23 @@ class _Loaded(NamedTuple):
     found: os.stat_result | None  # None: no such file
 
 
-def read(path: str | os.PathLike[str]) -> dict[str, str]:
+def read(path: str | os.PathLike[str], *, quiet: bool = False) -> dict[str, str]:
     """The variables in a ``.env`` file; none if there is no such file.
 
     Values are literal: ``${NAME}`` is not expanded, so that a password may hold any character and
     what :func:`update` wrote comes back as it was. A line that python-dotenv skips is skipped here
     too, with a :class:`PPGWarning` if it looks like an assignment.
 
+    Args:
+        path: the file.
+        quiet: without the warning, where another reader gives it.
+
     Raises:
         EnvFileError: the file cannot be read, is a folder, not UTF-8 or larger than 1 MiB.
     """
     text = _load(path).text.replace("\r\n", "\n").replace("\r", "\n")  # as dotenv opens files
     for line, name in envtext.unread(text):
-        if name is not None:
+        if name is not None and not quiet:
             warnings.warn(
                 f"{os.fspath(path)}, line {line}: {name} is ignored, because its value cannot be "
                 "read (is a quote left open?)",

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from . import names, providers
+from . import layers, names, providers
 from .errors import ConfigurationError, MissingURLError
 
 if TYPE_CHECKING:
     from .arrange import Half
     from .pair import ConnectionPair
-    from .resolve import Places
+    from .places import Places
 
 
 def ask(places: Places, provider: str | None, target: Mapping[str, str] | None) -> ConnectionPair:
@@ -69,10 +68,7 @@ def missing(
         reason: why no API helped.
         hint: what to do about that.
     """
-    looked = "the environment"
-    if places.path is not None:
-        exists = os.path.exists(places.path)
-        looked += f" and {places.path}" + ("" if exists else ", which does not exist")
+    looked = places.looked()
     if direct:
         return MissingURLError(
             f"only a direct URL is known ({direct[0].source}), and its host "
@@ -81,11 +77,14 @@ def missing(
             hint=f"Set {names.POOLED[0]} to the pooled URL of the same database. If there is no "
             "pooler, set it to the direct URL too.",
         )
+    create = f"`{places.program} create`"
+    if places.program == layers.PROGRAM:  # settings do not know which command reads this
+        create += " (`manage.py ppg_connect create` in Django)"
     return MissingURLError(
         f"no database URL: looked for {', '.join(names.POOLED)} in {looked}"
         + (f"; {reason}" if reason else ""),
         hint=hint
         or f"Set {names.POOLED[0]} (pooled) and {names.DIRECT[0]} (direct) to the two URLs that "
-        "your provider's console shows, or generate a pair with `ppg-connect create` "
-        "(`manage.py ppg_connect create` in Django); `--provider local` needs no account.",
+        f"your provider's console shows, or generate a pair with {create}; `--provider local` "
+        "needs no account.",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from . import hosts, names
+from .parameters import startup_options
 from .problems import Problem, problem
 
 if TYPE_CHECKING:
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from .pair import ConnectionPair, Source
     from .urls import PostgresURL
 
-#: What providers' proxies take out of ``options`` before a pooler sees it.
-_ROUTING: Final = ("endpoint=", "project=", "neon_")
 #: Providers whose databases sleep, and the seconds that waking may take.
 _SLEEPERS: Final = frozenset({"neon", "prisma", "casedev"})
 _WAKE: Final = 10
@@ -50,10 +49,7 @@ def _direct(pair: ConnectionPair) -> Iterator[Problem]:
 def _startup_parameters(pair: ConnectionPair) -> Iterator[Problem]:
     if pair.one_endpoint:
         return
-    options = pair.pooled.params.get("options", "").split()
-    found = [word for word in options if word != "-c" and not word.startswith(_ROUTING)]
-    # the names alone: a value may be private
-    shown = [word.removeprefix("-c").partition("=")[0] for word in found]
+    shown = startup_options(pair.pooled.params.get("options", ""))
     if "replication" in pair.pooled.params:
         shown.append("replication")
     if shown:

@@ -8,11 +8,11 @@ to unset what nobody has set.
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, overload
 
 from .errors import EnvFileError
+from .layers import Layered
 
 #: Set by Werkzeug's reloader in the process that serves: https://werkzeug.palletsprojects.com
 _RELOADED: Final = "WERKZEUG_RUN_MAIN"
@@ -41,18 +41,35 @@ def without_loaded(environ: Mapping[str, str], file: Mapping[str, str | None]) -
     return {name: value for name, value in environ.items() if name not in same}
 
 
+@overload
+def own(environ: Layered, path: str | None) -> Layered: ...
+@overload
+def own(environ: Mapping[str, str], path: str | None) -> Mapping[str, str]: ...
 def own(environ: Mapping[str, str], path: str | None) -> Mapping[str, str]:
-    """:func:`without_loaded` for the ``.env`` file at `path`; one that cannot be read changes nothing."""
+    """:func:`without_loaded` for the ``.env`` file at `path`, if there is one that can be read.
+
+    Of layers, what the upper one has copied from there counts as the file's, too:
+    ``app.config["DATABASE_URL"] = os.environ["DATABASE_URL"]``.
+    """
     if path is None or not os.path.exists(path):
         return environ
+    if isinstance(environ, Layered):
+        below = own(environ.environ, path)
+        loaded = environ.environ.keys() - below.keys()
+        return environ.replace(
+            {
+                name: value
+                for name, value in environ.config.items()
+                if name not in loaded or value != environ.environ[name]
+            },
+            below,
+        )
     from . import envfile
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # whoever resolves the pair is told
-        try:
-            return without_loaded(environ, envfile.read(path))
-        except EnvFileError:
-            return environ
+    try:
+        return without_loaded(environ, envfile.read(path, quiet=True))
+    except EnvFileError:  # whoever resolves the pair is told
+        return environ
 
 
 def _first_environ(process: str) -> dict[str, str] | None:

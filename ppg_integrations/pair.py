@@ -60,8 +60,8 @@ class Source(_Value):
         kind: which of the places.
         name: of the variable or argument, or of the provider; for a derived half, of what it was
             derived from.
-        place: path of the file, or text of the source it was derived from; of what an API gave,
-            whether it comes from the cache.
+        place: path of the file, what a configuration is called, or text of the source it was
+            derived from; of what an API gave, whether it comes from the cache.
     """
 
     __slots__ = ("kind", "name", "place")
@@ -77,7 +77,7 @@ class Source(_Value):
         if self.kind == "argument":
             return f"the argument {self.name}"
         if self.kind == "config":
-            return f"{self.name} in app.config"
+            return f"{self.name} in {self.place or 'app.config'}"
         if self.kind == "environment":
             return f"{self.name} in the environment"
         if self.kind == "derived":

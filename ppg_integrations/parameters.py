@@ -40,6 +40,10 @@ INTEGERS: Final = frozenset(
     }
 )
 
+#: What providers' proxies take out of ``options`` before a pooler sees it. Neon's:
+#: https://neon.com/docs/connect/connection-errors#the-endpoint-id-is-not-specified
+_ROUTING: Final = ("endpoint=", "project=", "neon_")
+
 _SSLMODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 _PRISMA: Final = "a setting of Prisma's own client, which PostgreSQL drivers do not know"
@@ -134,6 +138,16 @@ def sanitise(
         params["sslmode"] = "require"
         notes.append("translated sslmode=no-verify to its libpq name, require")
     return params, tuple(notes), tuple(warnings), refused or _bad_value(params)
+
+
+def startup_options(options: str) -> list[str]:
+    """What of libpq's ``options`` a transaction pooler refuses at connect.
+
+    Returns:
+        The names of the settings, without their values: those may be private.
+    """
+    words = [word for word in options.split() if word != "-c" and not word.startswith(_ROUTING)]
+    return [word.removeprefix("-c").partition("=")[0] for word in words]
 
 
 def _bad_value(params: dict[str, str]) -> str:

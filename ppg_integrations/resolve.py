@@ -5,71 +5,16 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from . import arrange, layers, names
+from . import arrange, names
 from .arrange import Half
-from .errors import (
-    AccelerateURLError,
-    ConfigurationError,
-    PPGWarning,
-)
+from .errors import AccelerateURLError, ConfigurationError, PPGWarning
 from .pair import ConnectionPair, Source
+from .places import Places, env_file_path
 from .urls import PostgresURL
 
-if TYPE_CHECKING:
-    from .providers.settings import Settings
-
-DEFAULT_ENV_FILE: Final = ".env"
-
 _MISMATCHES: Final = ("user", "database")
-
-
-class Places:
-    """The layers in which a name is looked up; the file is read only when it is asked."""
-
-    def __init__(self, environ: Mapping[str, str], env_file: str | None) -> None:
-        self.environ = environ
-        self.path = env_file
-        self._file: Mapping[str, str] | None = None
-
-    def file(self) -> Mapping[str, str]:
-        if self._file is None:
-            self._file = {}
-            if self.path is not None and os.path.exists(self.path):
-                from . import envfile
-
-                self._file = envfile.read(self.path)
-        return self._file
-
-    def known(self, name: str) -> str:
-        """A value that costs no reading: of the environment, or of the file if it was read."""
-        return self.environ.get(name) or (self._file or {}).get(name) or ""
-
-    def candidates(self, wanted: tuple[str, ...], *, read: bool = True) -> list[tuple[str, Source]]:
-        """Every value of these names in one layer: the first layer that has any wins.
-
-        Args:
-            read: False looks into the file only if it has been read already.
-        """
-        found = [
-            (self.environ[name], Source(layers.kind(self.environ, name), name))
-            for name in wanted
-            if self.environ.get(name, "").strip()
-        ]
-        if not found and self.path is not None and (read or self._file is not None):
-            found = [
-                (self.file()[name], Source("file", name, self.path))
-                for name in wanted
-                if (self.file().get(name) or "").strip()
-            ]
-        return found
-
-    def settings(self) -> Settings:
-        """What a provider may read."""
-        from .providers.settings import Settings
-
-        return Settings(self.environ, self.file(), self.path)
 
 
 def resolve(
@@ -122,7 +67,7 @@ def resolve(
     """
     places = _places(env_file, environ)
     del environ
-    pair = _found(places, pooled, direct, replica, provider, target, allow_mismatch)
+    pair = look(places, pooled, direct, replica, provider, target, allow_mismatch)
     for text in pair.warnings:
         warnings.warn(text, PPGWarning, stacklevel=stacklevel)
     return pair
@@ -149,9 +94,7 @@ async def aresolve(
 
     places = _places(env_file, environ)
     del environ
-    pair = await to_thread(
-        _found, places, pooled, direct, replica, provider, target, allow_mismatch
-    )
+    pair = await to_thread(look, places, pooled, direct, replica, provider, target, allow_mismatch)
     for text in pair.warnings:  # here, where stacklevel counts the frames of who awaits
         warnings.warn(text, PPGWarning, stacklevel=stacklevel)
     return pair
@@ -167,15 +110,24 @@ def _places(
     return Places(environ, env_file_path(env_file, environ))
 
 
-def _found(
+def look(
     places: Places,
-    pooled: str | PostgresURL | None,
-    direct: str | PostgresURL | None,
-    replica: str | PostgresURL | None,
-    provider: str | None,
-    target: Mapping[str, str] | None,
-    allow_mismatch: Collection[str],
+    pooled: str | PostgresURL | None = None,
+    direct: str | PostgresURL | None = None,
+    replica: str | PostgresURL | None = None,
+    provider: str | None = None,
+    target: Mapping[str, str] | None = None,
+    allow_mismatch: Collection[str] = (),
 ) -> ConnectionPair:
+    """:func:`resolve` without its warnings, which stand in the pair.
+
+    Args:
+        places: where the variables are looked up.
+        pooled, direct, replica, provider, target, allow_mismatch: as there.
+
+    Raises:
+        PPGError: as there.
+    """
     said: list[str] = []
     store: str | None = None
     accelerate: list[AccelerateURLError] = []
@@ -222,20 +174,6 @@ def _found(
         reads.source if reads else None,
         store,
     )
-
-
-def env_file_path(
-    env_file: str | os.PathLike[str] | bool | None, environ: Mapping[str, str]
-) -> str | None:
-    """The absolute path of the ``.env`` file that an argument of :func:`resolve` means, if any."""
-    if env_file is False:
-        return None
-    if env_file is None or env_file is True:
-        env_file = environ.get(names.ENV_FILE) or DEFAULT_ENV_FILE
-    try:
-        return os.path.abspath(env_file)
-    except FileNotFoundError:  # of the current folder, which somebody has deleted
-        return None
 
 
 def _candidates(
@@ -290,7 +228,7 @@ def _halves(url: PostgresURL | None, source: Source | None) -> list[Half]:
 def _allowed(allow: Collection[str], places: Places) -> frozenset[str]:
     if isinstance(allow, str):
         allow = (allow,)
-    words = {word.strip() for word in places.environ.get(names.ALLOW_MISMATCH, "").split(",")}
+    words = {word.strip() for word in places.known(names.ALLOW_MISMATCH).split(",")}
     allowed = frozenset({*allow, *words} - {""})
     unknown = sorted(allowed.difference(_MISMATCHES))
     if unknown:

@@ -229,11 +229,11 @@ class PostgresURL:
         """A ``sqlalchemy.URL``, which hides its password in ``str`` as well.
 
         Args:
-            driver: ``psycopg``, ``psycopg2`` or ``asyncpg``; the last one gets ``ssl`` instead of
-                ``sslmode`` and no ``channel_binding``, which it does not know.
+            driver: ``psycopg``, ``psycopg2`` or ``asyncpg``; the last one gets its own words, such
+                as ``ssl`` instead of ``sslmode``, and no ``channel_binding``, which it has not.
 
         Raises:
-            ConfigurationError: another driver.
+            ConfigurationError: another driver, or asyncpg cannot do what a parameter demands.
         """
         from . import conversions
 

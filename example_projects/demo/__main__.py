@@ -1,6 +1,7 @@
-"""The guestbook on the embedded PostgreSQL, with its two URLs as they should be, and swapped.
+"""The examples on the embedded PostgreSQL, with their two URLs as they should be, and swapped.
 
     python example_projects/demo
+    python example_projects/demo --framework flask   # or django
     python example_projects/demo --provider neon     # or prisma, or casedev: the verbs there
 
 Exit status 0 if every row of the table is as it should be, 1 if one is not, or a tool failed.
@@ -17,7 +18,7 @@ from pathlib import Path
 # Run as a folder, Python puts the folder itself first, and its modules' names are common ones.
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from example_projects.demo.story import tell  # noqa: E402
+from example_projects.demo.story import EXAMPLES, tell  # noqa: E402
 
 
 def _interrupt(_number: int, _frame: object) -> None:
@@ -35,4 +36,10 @@ if __name__ == "__main__":
     parser.add_argument(
         "--provider", choices=("local", "prisma", "neon", "casedev"), default="local"
     )
-    sys.exit(tell(parser.parse_args().provider))
+    frameworks = {example.framework.lower(): example for example in EXAMPLES}
+    parser.add_argument("--framework", choices=tuple(frameworks), help="one; all by default")
+    options = parser.parse_args()
+    if options.framework and options.provider != "local":
+        parser.error("--framework is for --provider local")
+    chosen = (frameworks[options.framework],) if options.framework else EXAMPLES
+    sys.exit(tell(options.provider, chosen))

@@ -10,10 +10,10 @@ from .server import Seen
 from .table import Row, faults
 
 
-def doctor_as_named(report: Mapping[str, Any], seen: Seen) -> Row:
+def doctor_as_named(what: str, report: Mapping[str, Any], seen: Seen) -> Row:
     kinds = _kinds(report)
     return _command(
-        "ppg_connect doctor",
+        what,
         seen,
         "both URLs are what their names say",
         (kinds == ("transaction-pooler", "direct"), f"transaction-pooler and direct, not {kinds}"),
@@ -21,10 +21,10 @@ def doctor_as_named(report: Mapping[str, Any], seen: Seen) -> Row:
     )
 
 
-def doctor_finds_swap(report: Mapping[str, Any], seen: Seen) -> Row:
+def doctor_finds_swap(what: str, report: Mapping[str, Any], seen: Seen) -> Row:
     kinds = _kinds(report)
     return _command(
-        "ppg_connect doctor",
+        what,
         seen,
         "finds the swap, exit status 1",
         (kinds == ("direct", "transaction-pooler"), f"direct and transaction-pooler, not {kinds}"),
@@ -32,9 +32,9 @@ def doctor_finds_swap(report: Mapping[str, Any], seen: Seen) -> Row:
     )
 
 
-def migrate_direct(seen: Seen) -> Row:
+def migrate_direct(what: str, seen: Seen) -> Row:
     return _command(
-        "migrate",
+        what,
         seen,
         "straight to PostgreSQL",
         (seen.counters.direct_logins > 0, "a login on PostgreSQL"),
@@ -42,9 +42,9 @@ def migrate_direct(seen: Seen) -> Row:
     )
 
 
-def migrate_through_pooler(seen: Seen) -> Row:
+def migrate_through_pooler(what: str, seen: Seen) -> Row:
     return _command(
-        "migrate",
+        what,
         seen,
         "through the pooler, and no error says so",
         (seen.counters.pooled_logins > 0, "a login on PgBouncer"),
@@ -53,13 +53,14 @@ def migrate_through_pooler(seen: Seen) -> Row:
 
 
 def burst_pooled(
-    what: str, came: Burst, seen: Seen, *, stored: int, threads: int, pool: int
+    what: str, came: Burst, seen: Seen, *, writes: str, stored: int, threads: int, pool: int
 ) -> Row:
     """The burst by the right pair.
 
     Args:
-        stored: rows that it left.
-        threads: of gunicorn; each keeps a connection.
+        writes: what the guests wrote.
+        stored: how many of them there are.
+        threads: of gunicorn; each has one connection at most.
         pool: connections that PgBouncer may hold.
     """
     counters = seen.counters
@@ -68,7 +69,7 @@ def burst_pooled(
         seen,
         f"{came.failed or 'none'} failed",
         (came.failed == 0, "no failed request"),
-        (stored == came.signed > 0, f"{came.signed} entries stored, not {stored}"),
+        (stored == came.written > 0, f"{came.written} {writes} stored, not {stored}"),
         (counters.direct_logins == 0, "no login on PostgreSQL"),
         (
             counters.pooled_transactions >= came.requests,
@@ -81,10 +82,13 @@ def burst_pooled(
     )
 
 
-def burst_direct(what: str, came: Burst, seen: Seen, *, limit: int, refused: bool) -> Row:
+def burst_direct(
+    what: str, came: Burst, seen: Seen, *, pool: int, limit: int, refused: bool
+) -> Row:
     """The burst by the swapped pair.
 
     Args:
+        pool: connections that PgBouncer made do with.
         limit: connections that PostgreSQL grants.
         refused: it said that there is none left.
     """
@@ -96,7 +100,7 @@ def burst_direct(what: str, came: Burst, seen: Seen, *, limit: int, refused: boo
         (came.failed > 0 and refused, "failed requests, for want of a connection"),
         (counters.pooled_logins == 0, "no login on PgBouncer"),
         (counters.pooled_transactions == 0, "no transaction through PgBouncer"),
-        (seen.held == limit, f"all {limit} connections taken"),
+        (pool <= seen.held <= limit, f"from {pool} to {limit} connections held"),
     )
 
 

@@ -92,7 +92,7 @@ class HostedStory:
         self._row(
             api,
             " ".join(("ppg_connect create", *self._hosted.create)),
-            lambda: self.project.manage("ppg_connect", "create", *self._hosted.create),
+            lambda: self.project.verb("create", *self._hosted.create),
             "the pair is proved and in .env",
             lambda seen, _: (
                 (seen.calls > 0, "a request to the API"),
@@ -111,7 +111,7 @@ class HostedStory:
         self._row(
             api,
             "migrate",
-            lambda: self.project.manage("migrate"),
+            self.project.migrate,
             "straight to PostgreSQL",
             lambda seen, _: (
                 (seen.calls == 0, "no request to the API"),
@@ -121,7 +121,7 @@ class HostedStory:
         self._row(
             api,
             "ppg_connect list",
-            lambda: json.loads(self.project.manage("ppg_connect", "list", "--json")),
+            lambda: json.loads(self.project.verb("list", "--json")),
             "one of them is in use",
             lambda _, report: (
                 (
@@ -134,7 +134,7 @@ class HostedStory:
             self._row(
                 api,
                 "ppg_connect rotate",
-                lambda: self.project.manage("ppg_connect", "rotate", status=1),
+                lambda: self.project.verb("rotate", status=1),
                 "its API cannot; the console can",
                 lambda seen, _: ((seen.direct == 0, "no login"),),
             )
@@ -143,7 +143,7 @@ class HostedStory:
         self._row(
             api,
             "ppg_connect rotate",
-            lambda: self.project.manage("ppg_connect", "rotate"),
+            lambda: self.project.verb("rotate"),
             "a new password; the old one is refused",
             lambda _, __: (
                 (self.project.pair().require_direct() != old, "another URL in .env"),
@@ -154,7 +154,7 @@ class HostedStory:
         self._row(
             api,
             "ppg_connect revoke (the one in use)",
-            lambda: self.project.manage("ppg_connect", "revoke", self._in_use(), status=1),
+            lambda: self.project.verb("revoke", self._in_use(), status=1),
             "refused",
             lambda _, __: (
                 (_works(self.project.pair().require_direct()), "a login with the one in use"),
@@ -162,27 +162,27 @@ class HostedStory:
         )
 
     def _in_use(self) -> str:
-        listed = json.loads(self.project.manage("ppg_connect", "list", "--json"))
+        listed = json.loads(self.project.verb("list", "--json"))
         (found,) = (each["id"] for each in listed["connections"] if each["in_use"])
         return str(found)
 
     def _start_without_urls(self, api: Double) -> None:
         """A deployment: no ``.env``, only the token, and the id where one is needed."""
         environ = {"PPG_GENERATE": "1"} if self.provider == "prisma" else {}
-        check = ("check", "--database", "default")
+        check = ("manage.py", "check", "--database", "default")
         self.project.forget_pair()
         how = "generated" if environ else "resolved"
         self._row(
             api,
             "check, no URL anywhere",
-            lambda: self.project.manage(*check, environ=environ),
+            lambda: self.project.run(check, environ=environ),
             f"{how} by the API at start",
             lambda seen, _: ((seen.calls > 0, "requests to the API"),),
         )
         self._row(
             api,
             "check, once more",
-            lambda: self.project.manage(*check, environ=environ),
+            lambda: self.project.run(check, environ=environ),
             "from the cache",
             lambda seen, _: ((seen.calls == 0, "no request to the API"),),
         )

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,8 +20,9 @@ from ppg_integrations import ConnectionPair, PPGError, names, resolve
 from ppg_integrations.providers.local.provider import servers_of
 from ppg_integrations.providers.local.servers import LocalServers
 
+from .example import Example
+
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
-_EXAMPLE: Final = CHECKOUT / "example_projects" / "django_guestbook"
 _SECONDS: Final = 120  # the longest that one command may take
 _GRACE: Final = 10  # seconds that an interrupted command gets
 #: Variables that would lead the demo to another database, or the example to other settings ...
@@ -30,7 +31,7 @@ _FOREIGN: Final = re.compile(
         (
             *names.POOLED,
             *names.DIRECT,
-            "(PG|PPG_|DJANGO_|GUNICORN_|PRISMA_|NEON_|CASEDEV_).*",
+            "(PG|PPG_|DJANGO_|FLASK_|GUNICORN_|PRISMA_|NEON_|CASEDEV_).*",
         )
     )
 )
@@ -55,11 +56,13 @@ class Project:
     """The copy.
 
     Attributes:
+        example: what it is a copy of.
         folder: the project's folder, with its own ``.env`` and ``.ppg``.
         logs: a folder with what each tool printed.
     """
 
-    def __init__(self, folder: Path, logs: Path) -> None:
+    def __init__(self, example: Example, folder: Path, logs: Path) -> None:
+        self.example = example
         self.folder = folder
         self.logs = logs
         self._key = secrets.token_urlsafe(48)
@@ -96,10 +99,8 @@ class Project:
         }
         return {
             **inherited,
-            "DEBUG": "0",
+            **self.example.environ,
             "SECRET_KEY": self._key,
-            "ALLOWED_HOSTS": "127.0.0.1",
-            "CSRF_TRUSTED_ORIGINS": "",
             "PYTHONUNBUFFERED": "1",
             # What create notes before it asks stays with the project, not with the user.
             "XDG_STATE_HOME": str(self.private("state")),
@@ -107,24 +108,36 @@ class Project:
             **extra,
         }
 
-    def manage(
+    def verb(
         self, *arguments: str, environ: Mapping[str, str] | None = None, status: int = 0
     ) -> str:
-        """Runs ``manage.py``; returns what it printed on standard output.
+        """Runs a verb of ours; see :meth:`run`."""
+        return self.run((*self.example.verbs[0], *arguments), environ=environ, status=status)
+
+    def migrate(self, environ: Mapping[str, str] | None = None) -> str:
+        """Applies the migrations; see :meth:`run`."""
+        return self.run(self.example.migrate[0], environ=environ)
+
+    def run(
+        self, arguments: Sequence[str], *, environ: Mapping[str, str] | None = None, status: int = 0
+    ) -> str:
+        """Runs Python in the project; returns what it printed on standard output.
 
         Args:
+            arguments: of Python.
             environ: variables on top of :meth:`environ`.
             status: the exit status that a good run has.
 
         Raises:
             StepError: it ended in another way.
         """
-        what = f"manage.py {' '.join(arguments)}"
-        log = self.log("-".join(argument.strip("-") for argument in arguments))
+        words = [argument for argument in arguments if argument != "-m"]
+        what = " ".join(words)
+        log = self.log("-".join(word.strip("-") for word in words))
         with (
             log.open("w") as errors,
             subprocess.Popen(
-                [sys.executable, "manage.py", *arguments],
+                [sys.executable, *arguments],
                 cwd=self.folder,
                 env=self.environ(environ or {}),
                 stdin=subprocess.DEVNULL,
@@ -153,8 +166,8 @@ class Project:
     def doctor(
         self, environ: Mapping[str, str] | None = None, *, status: int = 0
     ) -> dict[str, Any]:
-        """What ``ppg_connect doctor --json`` found."""
-        text = self.manage("ppg_connect", "doctor", "--json", environ=environ, status=status)
+        """What ``doctor --json`` found."""
+        text = self.verb("doctor", "--json", environ=environ, status=status)
         found: dict[str, Any] = json.loads(text)
         return found
 
@@ -184,21 +197,22 @@ class Project:
 
 
 @contextlib.contextmanager
-def temporary_project() -> Iterator[Project]:
-    """A copy of the example below the checkout's ignored ``.ppg``.
+def temporary_project(example: Example) -> Iterator[Project]:
+    """A copy of an example below the checkout's ignored ``.ppg``.
 
     At the end its servers are stopped and everything is removed, but for logs that were kept.
     """
     place = CHECKOUT / ".ppg" / "demo"
     place.mkdir(parents=True, exist_ok=True)
     root = Path(tempfile.mkdtemp(prefix="run-", dir=place))
-    project = Project(root / _EXAMPLE.name, root / "logs")
+    project = Project(example, root / example.folder, root / "logs")
     try:
         # An account that root drops to has to pass through, and sees nothing on its way.
         root.chmod(0o711)
         project.logs.mkdir(mode=0o700)
         ignored = shutil.ignore_patterns(".env", ".ppg", ".venv", "__pycache__", ".pytest_cache")
-        shutil.copytree(_EXAMPLE, project.folder, ignore=ignored)
+        source = CHECKOUT / "example_projects" / example.folder
+        shutil.copytree(source, project.folder, ignore=ignored)
         yield project
     finally:
         project.servers.erase()

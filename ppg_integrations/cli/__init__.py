@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 
 from ..errors import PPGError
+from ..layers import PROGRAM
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -15,20 +15,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     from . import arguments, frontend
     from .screen import Screen
 
-    parser = argparse.ArgumentParser(
-        prog="ppg-connect",
-        description="Generate, prove and use the pooled and the direct connection of a database.",
-    )
-    from .. import __version__
-
-    parser.add_argument("--version", action="version", version=f"ppg-connect {__version__}")
-    arguments.add_verbs(parser, required=True)
-    options = vars(parser.parse_args(argv))
+    options = vars(arguments.parser(PROGRAM).parse_args(argv))
     screen = Screen(sys.stdout, sys.stderr)
     try:
         return frontend.guarded(
             screen,
-            lambda: frontend.perform(options, screen, program="ppg-connect", environ=os.environ),
+            lambda: frontend.perform(options, screen, program=PROGRAM, environ=os.environ),
         )
     except PPGError as error:
         screen.error(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import Any, Final
 
 # Every default is "not given": argparse lets the defaults of a verb's own parser overwrite what
@@ -13,13 +14,37 @@ _LONGEST: Final = 86_400.0
 _NAME: Final = "how the name of the {} begins; the host and a random part follow"
 
 
-def add_verbs(parser: argparse.ArgumentParser, *, required: bool) -> None:
+def parser(program: str, *, with_shell: bool = False) -> argparse.ArgumentParser:
+    """The parser of a command that has nothing but the verbs.
+
+    Args:
+        program: how the user calls it.
+        with_shell: as in :func:`add_verbs`.
+    """
+    from .. import __version__
+
+    made = argparse.ArgumentParser(
+        prog=program,
+        description="Generate, prove and use the pooled and the direct connection of a database.",
+    )
+    made.add_argument("--version", action="version", version=f"{program} {__version__}")
+    add_verbs(made, required=True, with_shell=with_shell)
+    return made
+
+
+def add_verbs(
+    parser: argparse.ArgumentParser, *, required: bool, with_shell: bool = False
+) -> Mapping[str, argparse.ArgumentParser]:
     """Adds the verbs and their options to a parser.
 
     Args:
         parser: the parser of the command.
         required: False makes ``create`` the verb where none is given, and so accepts its options
             without it.
+        with_shell: ``shell``, too. Django has its ``dbshell``.
+
+    Returns:
+        The parser of each verb.
     """
     if not required:
         _common(parser)
@@ -42,8 +67,15 @@ def add_verbs(parser: argparse.ArgumentParser, *, required: bool) -> None:
     run.add_argument(
         "command", nargs=argparse.REMAINDER, metavar="-- CMD", help="the program and its arguments"
     )
+    if with_shell:
+        psql = _verb(verbs, "shell", "psql on the direct endpoint: shell -- -c 'SELECT 1'")
+        psql.add_argument(
+            "command", nargs=argparse.REMAINDER, metavar="-- ARGS", help="arguments of psql"
+        )
     local = _verb(verbs, "local", "the embedded PostgreSQL and PgBouncer: start, stop, status")
     local.add_argument("action", choices=("start", "stop", "status"))
+    choices: Mapping[str, argparse.ArgumentParser] = verbs.choices
+    return choices
 
 
 def _verb(verbs: Any, name: str, text: str) -> argparse.ArgumentParser:

@@ -25,12 +25,14 @@ class Call:
         screen: where to print.
         context: the settings of the verb.
         hazards: what ``doctor`` is to say of the framework's settings, besides the URLs.
+        migrates: the framework's command to migrate with, for who has just made a pair.
     """
 
     options: Mapping[str, Any]
     screen: Screen
     context: Context
     hazards: Callable[[], Iterable[Problem]] = tuple
+    migrates: str = ""
 
     @property
     def json(self) -> bool:
@@ -102,7 +104,8 @@ def _stored(call: Call, stored: Stored) -> int:
     if call.json:
         call.screen.json(stored.as_json(reveal=call.reveal))
     else:
-        render.stored(call.screen, stored, call.context.program, reveal=call.reveal)
+        program = call.context.program
+        render.stored(call.screen, stored, program, call.migrates, reveal=call.reveal)
     return 0
 
 
@@ -173,11 +176,13 @@ def _doctor(call: Call) -> int:
 def _run(call: Call) -> int:
     from ..verbs.run import run
 
+    verb = call.options["verb"]
     if call.json:
-        raise UsageError("run prints what the program prints: it takes no --json")
+        raise UsageError(f"{verb} prints what the program prints: it takes no --json")
     pending.told(call.context)
-    command = list(call.options.get("command") or [])
-    return run(call.context, command[1:] if command[:1] == ["--"] else command)
+    typed = list(call.options.get("command") or [])
+    command = typed[1:] if typed[:1] == ["--"] else typed
+    return run(call.context, ["psql", *command] if verb == "shell" else command)
 
 
 def _local(call: Call) -> int:
@@ -215,5 +220,6 @@ VERBS: Final[Mapping[str, Callable[[Call], int]]] = {
     "revoke": _revoke,
     "doctor": _doctor,
     "run": _run,
+    "shell": _run,
     "local": _local,
 }

@@ -11,16 +11,25 @@ from pathlib import Path
 from typing import Any, Final
 
 from .. import names, providers
-from ..errors import ChoiceError, ConfigurationError, EnvFileError, PPGError, UsageError
+from ..errors import (
+    ChoiceError,
+    ConfigurationError,
+    EnvFileError,
+    MissingURLError,
+    PPGError,
+    UsageError,
+)
 from ..journal import Journal
 from ..pair import ConnectionPair
+from ..places import DEFAULT_ENV_FILE
 from ..problems import Problem
-from ..resolve import DEFAULT_ENV_FILE
 from ..verbs.context import Context
 from . import render
 from .call import VERBS, Call
 from .screen import Screen, plain
 
+#: The verbs for which a framework's settings are what counts, whatever the variables say.
+_OF_THE_SETTINGS: Final = ("show", "doctor", "run", "shell")
 #: The options that a verb's context has under the same names.
 _OPTIONS: Final = (
     "provider",
@@ -44,7 +53,9 @@ def perform(
     environ: Mapping[str, str],
     env_file: str | None = None,
     known_pair: ConnectionPair | None = None,
+    error: PPGError | None = None,
     hazards: Callable[[], Iterable[Problem]] = tuple,
+    migrates: str = "",
 ) -> int:
     """Runs one verb and prints its result.
 
@@ -55,7 +66,9 @@ def perform(
         environ: the process environment.
         env_file: the file that a framework's settings read, where no option names one.
         known_pair: the pair that a framework's settings have resolved.
+        error: why they gave none.
         hazards: what ``doctor`` is to say of the framework's settings, besides the URLs.
+        migrates: the framework's command to migrate with, for who has just made a pair.
 
     Returns:
         The exit status. With ``--json`` an error of ours is printed as a document and gives 1.
@@ -65,17 +78,32 @@ def perform(
     """
     try:
         context = _context(options, screen, program, environ, env_file)
+        if error is not None and refuses(options, error):
+            raise error
         if not options.get("env_file"):
             context = replace(context, known_pair=known_pair)
         with _telling_what_is_pending(context, screen):
-            return _checked(Call(options, screen, context, hazards))
-    except PPGError as error:
+            return _checked(Call(options, screen, context, hazards, migrates))
+    except PPGError as failure:
         if not options.get("json", False):
             raise
-        screen.json({"error": render.error_json(error)})
-        return status_of(error)
+        screen.json({"error": render.error_json(failure)})
+        return status_of(failure)
     finally:
         screen.quiet()
+
+
+def refuses(options: Mapping[str, Any], error: PPGError) -> bool:
+    """Whether an error of a framework's settings is that of the verb.
+
+    Of a missing URL the verbs say more themselves. Any other error may come from an argument in the
+    settings, which they do not see; the verbs that change something may mend it.
+    """
+    return (
+        not isinstance(error, MissingURLError)
+        and options.get("verb") in _OF_THE_SETTINGS
+        and not options.get("env_file")
+    )
 
 
 def status_of(error: PPGError) -> int:

@@ -47,7 +47,9 @@ def pair(
         _row(screen, "claim url", plain(claim_url))
 
 
-def stored(screen: Screen, result: Stored, program: str, *, reveal: bool = False) -> None:
+def stored(
+    screen: Screen, result: Stored, program: str, migrates: str = "", *, reveal: bool = False
+) -> None:
     """What was generated, the proof, where it was written, and the next command."""
     name = plain(titled(result.connection_id, result.connection_name))
     _row(screen, _ORIGINS[result.origin], f"{name} of {result.pair.provider}")
@@ -63,14 +65,15 @@ def stored(screen: Screen, result: Stored, program: str, *, reveal: bool = False
     for detail, text in result.details.items():
         _row(screen, detail.replace("_", " "), plain(text))
     problems(screen, result.diagnosis)
-    screen.line(f"\nNext: {_following(result, program)}")
+    screen.line(f"\nNext: {_following(result, program, migrates)}")
 
 
-def _following(result: Stored, program: str) -> str:
+def _following(result: Stored, program: str, migrates: str) -> str:
     if result.verb == "rotate":
-        return "restart what was started with the old URLs"
-    if program.startswith("manage.py") and not result.owns_nothing:
-        return "manage.py migrate"
+        follows = "a Flask app that reads the file follows by itself"
+        return f"restart what was started with the old URLs; {follows}"
+    if migrates and not result.owns_nothing:
+        return migrates
     return f"{program} doctor"
 
 

@@ -21,11 +21,11 @@ from django.core.checks import CheckMessage
 from django.db import connections
 
 from ppg_integrations import hosts, names
+from ppg_integrations.parameters import startup_options
 from ppg_integrations.problems import Problem, Severity
 
 from . import routing, state
 from .findings import PROBLEMS, SESSION_APPS, TABLE
-from .settings import neon_routing
 
 TAG: Final = "ppg"
 
@@ -187,7 +187,7 @@ def _pooled(entry: state.Registered) -> Iterator[CheckMessage]:
     if entry.forced or (entry.pair and entry.pair.one_endpoint):
         return
     options = values["OPTIONS"]
-    if not neon_routing(str(options.get("options") or "")):
+    if startup_options(str(options.get("options") or "")):
         yield _message("ppg.E002", alias=alias)
     if options.get("assume_role"):
         yield _message("ppg.E003", alias=alias)

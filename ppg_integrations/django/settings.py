@@ -17,8 +17,9 @@ from ppg_integrations.errors import (
     ProviderError,
 )
 from ppg_integrations.pair import ConnectionPair, Source
-from ppg_integrations.parameters import SECRET
-from ppg_integrations.resolve import env_file_path, resolve
+from ppg_integrations.parameters import SECRET, startup_options
+from ppg_integrations.places import env_file_path
+from ppg_integrations.resolve import resolve
 from ppg_integrations.secret import MaskedMapping, MaskedStr
 from ppg_integrations.urls import PostgresURL
 
@@ -267,7 +268,7 @@ def _refuse_session_state(
 ) -> None:
     startup = wishes.options.get("options") or url.params.get("options") or ""
     where = "options=" if wishes.options.get("options") else str(source)
-    if not neon_routing(str(startup)):
+    if startup_options(str(startup)):
         raise ConfigurationError(
             f"startup options on the pooled alias {alias!r} (from {where}): a transaction pooler "
             "refuses them at connect",
@@ -280,11 +281,3 @@ def _refuse_session_state(
             "pooler makes other clients run as that role, and this one as another",
             hint="Connect as the role itself, or give assume_role to direct_options= only.",
         )
-
-
-def neon_routing(startup: str) -> bool:
-    """Whether startup options hold nothing but what Neon's proxy takes out before it connects.
-
-    https://neon.com/docs/connect/connection-errors#the-endpoint-id-is-not-specified
-    """
-    return all(word.startswith(("endpoint=", "project=", "neon_")) for word in startup.split())

@@ -15,19 +15,12 @@ from typing import TYPE_CHECKING, Any
 from django.db import connections
 from django.db.backends.base.creation import TEST_DATABASE_PREFIX, BaseDatabaseCreation
 
-from ppg_integrations import hosts, names
-from ppg_integrations.errors import ConfigurationError
-from ppg_integrations.urls import PostgresURL
+from ppg_integrations import hosts, testdatabase
 
 from . import routing, state
 
 if TYPE_CHECKING:
-    from ppg_integrations.providers.local.servers import LocalServers
-
-_LOCAL_HINT = (
-    "Run the tests on the embedded PostgreSQL: set PPG_TEST_PROVIDER=local for the test command "
-    '(pip install "ppg-integrations[local]").'
-)
+    from ppg_integrations.urls import PostgresURL
 
 
 @contextmanager
@@ -41,19 +34,14 @@ def tests_on_direct() -> Iterator[None]:
         ConfigurationError: PPG_TEST_PROVIDER names something else than ``local``.
         LocalServerError: the embedded servers did not start.
     """
-    provider = os.environ.get(names.TEST_PROVIDER, "").strip()
-    if provider not in ("", "local"):
-        raise ConfigurationError(
-            f"{names.TEST_PROVIDER}={provider}: tests can run on your own database or on local",
-            hint=f"Set {names.TEST_PROVIDER}=local, or unset it.",
-        )
+    local = testdatabase.on_local(os.environ)
     with ExitStack() as stack:
         for entry in state.registered():
             if not routing.still_ours(entry):
                 continue
-            if provider and not routing.is_swapped(entry.pooled_alias):
+            if local and not routing.is_swapped(entry.pooled_alias):
                 _route_to_local(entry, stack)
-            elif provider:
+            elif local:
                 for alias in _aliases(entry):
                     stack.enter_context(routing.swapped(alias, {}))
             elif entry.problem(entry.direct_alias) is None:
@@ -65,14 +53,10 @@ def tests_on_direct() -> Iterator[None]:
 
 
 def _route_to_local(entry: state.Registered, stack: ExitStack) -> None:
-    from ppg_integrations.providers.local.provider import servers_of
-
-    servers = servers_of(_project(entry))
     # The same database every time, or --keepdb would never find what it kept.
     database = "tests" if entry.pooled_alias == "default" else f"tests_{entry.pooled_alias}"
-    generated = servers.generate("tests", database=database)
-    stack.callback(_drop_role, servers, generated.id)
-    parameters = _parameters(generated.direct)
+    direct = stack.enter_context(testdatabase.local_role(_project(entry), database))
+    parameters = _parameters(direct)
     for alias in _aliases(entry):
         stack.enter_context(routing.swapped(alias, parameters))
 
@@ -82,12 +66,6 @@ def _route_replica(entry: state.Registered, stack: ExitStack) -> None:
     if entry.replica_alias in connections.settings:
         parameters = routing.direct_parameters(entry)
         stack.enter_context(routing.swapped(entry.replica_alias, parameters))
-
-
-def _drop_role(servers: LocalServers, role: str) -> None:
-    # What the tests made belongs to the group that the role acted as, so nothing hangs on it.
-    with servers.connect() as connection:
-        connection.execute(f'DROP ROLE IF EXISTS "{role}"')
 
 
 def _aliases(entry: state.Registered) -> list[str]:
@@ -136,22 +114,13 @@ def _asked_first(entry: state.Registered, alias: str) -> Iterator[None]:
 
 def _check_may_create(creation: BaseDatabaseCreation, *, keepdb: bool) -> None:
     settings = creation.connection.settings_dict
-    info = hosts.classify(str(settings["HOST"]), int(settings["PORT"] or 5432))
+    host = str(settings["HOST"])
+    info = hosts.classify(host, int(settings["PORT"] or 5432))
     name = settings["TEST"]["NAME"] or TEST_DATABASE_PREFIX + settings["NAME"]
-    if info.creates_databases or keepdb:
-        with creation._nodb_cursor() as cursor:  # type: ignore[attr-defined]  # noqa: SLF001
-            cursor.execute(
-                "SELECT rolcreatedb OR rolsuper, EXISTS ("
-                "SELECT FROM pg_catalog.pg_database WHERE datname = %s"
-                ") FROM pg_catalog.pg_roles WHERE rolname = current_user",
-                [name],
-            )
-            allowed, exists = cursor.fetchone()
-        if (allowed and info.creates_databases) or (keepdb and exists):
-            return
-        reason = f"the role {settings['USER']!r} may not create databases on {settings['HOST']}"
-    else:
-        reason = f"no role may create databases on {settings['HOST']}"
-    raise ConfigurationError(
-        f"{reason}, so there is no way to make the test database {name!r}", hint=_LOCAL_HINT
-    )
+    if not info.creates_databases and not keepdb:
+        raise testdatabase.refusal(name, host)
+    with creation._nodb_cursor() as cursor:  # type: ignore[attr-defined]  # noqa: SLF001
+        cursor.execute(testdatabase.MAY_CREATE, [name])
+        allowed, exists = cursor.fetchone()
+    if not ((allowed and info.creates_databases) or (keepdb and exists)):
+        raise testdatabase.refusal(name, host, settings["USER"])

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 #: Seconds, where ``PPG_TIMEOUT`` says nothing.
 TIMEOUT: Final = 30.0
 _MOST: Final = 3600.0
-#: How users call us where no framework does it for them.
-PROGRAM: Final = "ppg-connect"
 
 
 class Found(NamedTuple):
@@ -45,7 +43,7 @@ class Settings:
         file: Mapping[str, str] | None = None,
         path: str | None = None,
         *,
-        program: str = PROGRAM,
+        program: str = layers.PROGRAM,
     ) -> None:
         self._environ = environ
         self._file = file or {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,9 +11,10 @@ from typing import Final
 from .. import in_use, layers, names
 from ..errors import ConfigurationError, MissingURLError, UsageError
 from ..pair import ConnectionPair
+from ..places import DEFAULT_ENV_FILE, Places
 from ..providers.base import GenerateRequest, Progress, Provider, Target, silent
 from ..providers.settings import Settings
-from ..resolve import DEFAULT_ENV_FILE, resolve
+from ..resolve import look
 from .options import check, check_owner, check_shows
 
 #: Whose temporary databases there are.
@@ -79,9 +79,7 @@ class Context:
         """
         from .. import envfile
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # resolving the pair names them
-            return envfile.read(self.env_file)
+        return envfile.read(self.env_file, quiet=True)  # resolving the pair names what is skipped
 
     @property
     def options(self) -> Mapping[str, str]:
@@ -115,19 +113,15 @@ class Context:
         named = {part: value for part in names.TARGET if (value := getattr(self, part))}
         name = self.provider_name() if named else self.provider or providers.detect_in(settings)
         providers.check(name)
-        with warnings.catch_warnings():
-            # The front end prints pair.warnings itself.
-            warnings.simplefilter("ignore")
-            if name and (named or self.provider):
-                check(self, providers.load(name, settings))
-            if name and named:
-                check_shows(self, providers.load(name, settings))
-                from ..remote import resolve_remote
+        if name and (named or self.provider):
+            check(self, providers.load(name, settings))
+        if name and named:
+            check_shows(self, providers.load(name, settings))
+            from ..remote import resolve_remote
 
-                return resolve_remote(settings, name, named, progress=self.progress)
-            pair = self.known_pair or resolve(
-                env_file=self.env_file, environ=self.environ, provider=self.provider
-            )
+            return resolve_remote(settings, name, named, progress=self.progress)
+        # The front end prints pair.warnings itself.
+        pair = self.known_pair or look(self._places(self.environ), provider=self.provider)
         check_owner(self, pair)
         return pair
 
@@ -169,14 +163,14 @@ class Context:
 
     def _resolved(self, environ: Mapping[str, str], *, file: bool = True) -> ConnectionPair | None:
         named = self.settings.get(names.PROVIDER)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                return resolve(
-                    env_file=file and self.env_file, environ=environ, provider=named or None
-                )
-            except MissingURLError:
-                return None
+        try:
+            return look(self._places(environ, file=file), provider=named or None)
+        except MissingURLError:
+            return None
+
+    def _places(self, environ: Mapping[str, str], *, file: bool = True) -> Places:
+        path = str(self.env_file.absolute()) if file else None
+        return Places(environ, path, quiet=True, program=self.program)
 
     def _without_replica(
         self, environ: Mapping[str, str], *, file: bool = True

@@ -6,7 +6,6 @@ and the next run goes on from there.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -18,8 +17,9 @@ from ..errors import ConnectError, ProviderError
 from ..generation import GONE, exists, place_of
 from ..journal import Journal, Last
 from ..pair import ConnectionPair
+from ..places import Places
 from ..providers.base import Generated, Provider
-from ..resolve import resolve
+from ..resolve import look
 from . import pending, ports, proof, variables
 from .context import Context
 from .show import pair_json
@@ -221,9 +221,7 @@ def _where_they_are_now(context: Context, made: Generated) -> Generated:
 
 def _written_pair(context: Context, provider: str) -> ConnectionPair:
     """What was written, read back from the file: what everybody else will see."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return resolve(env_file=context.env_file, environ={}, provider=provider)
+    return look(Places({}, str(context.env_file.absolute()), quiet=True), provider=provider)
 
 
 def _shadowed(context: Context, values: Mapping[str, str]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 from collections.abc import Sequence
 
-from .. import names
+from .. import layers, names
 from ..errors import ConfigurationError, UsageError
 from ..hosts import classify
 from ..pair import ConnectionPair
@@ -51,11 +51,13 @@ def run(context: Context, command: Sequence[str]) -> int:
     """
     if not command:
         raise UsageError(
-            "run was given no program", hint="For example: ppg-connect run -- pg_dump --schema-only"
+            "run was given no program",
+            hint=f"For example: {context.program} run -- pg_dump --schema-only",
         )
     pair = context.pair()
     direct = pair.require_direct()
-    environ = {key: value for key, value in os.environ.items() if key not in _ELSEWHERE}
+    outer = layers.process(context.environ)
+    environ = {key: value for key, value in outer.items() if key not in _ELSEWHERE}
     environ.update(direct.libpq_environ())
     if any(getattr(context, part) for part in (*names.TARGET, "provider")):
         environ.update(_variables(pair, direct))

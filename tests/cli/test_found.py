@@ -78,10 +78,11 @@ def test_what_is_made_is_still_kept(neon: NeonDouble, journal: Journal, capsys: 
 def test_a_new_role_is_no_role_to_migrate_with(neon: NeonDouble, capsys: Captured) -> None:
     options = {"verb": "create", "role": "web", "create_missing": True}
     screen = Screen(sys.stdout, sys.stderr)
-    frontend.perform(options, screen, program="manage.py ppg_connect", environ=os.environ)
+    settings = {"program": "manage.py ppg_connect", "migrates": "manage.py migrate"}
+    frontend.perform(options, screen, environ=os.environ, **settings)
     assert capsys.readouterr().out.endswith("\nNext: manage.py ppg_connect doctor\n")
     options = {"verb": "create", "role": "web"}
-    frontend.perform(options, screen, program="manage.py ppg_connect", environ=os.environ)
+    frontend.perform(options, screen, environ=os.environ, **settings)
     assert capsys.readouterr().out.endswith("\nNext: manage.py migrate\n")
 
 
@@ -243,7 +244,7 @@ def test_what_a_rotation_costs_is_said_where_it_happens(
     out, err = ppg(capsys, "rotate")
     assert "is cut off" in err
     assert out.startswith("rotated   br-")
-    assert out.endswith("\nNext: restart what was started with the old URLs\n")
+    assert "\nNext: restart what was started with the old URLs;" in out
 
 
 def test_case_devs_branch_is_remembered_as_it_was_said(

@@ -61,7 +61,7 @@ def test_a_rotation_proves_and_stores_before_it_retires(
 
     desk.before = before
     out, err = ppg(capsys, "rotate")
-    assert out.endswith("\nNext: restart what was started with the old URLs\n")
+    assert "\nNext: restart what was started with the old URLs;" in out
     assert seen == [True]
     assert f"{created} is retired" in err
     assert list(desk.alive) == [id_in_file(shop)] != [created]

@@ -33,7 +33,16 @@ def test_help_is_short_and_names_both_commands() -> None:
     assert len(said.stdout.splitlines()) < 15
 
 
-@pytest.mark.parametrize("arguments", [[], ["bench"], ["demo", "--", "-x"], ["test", "--slow"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["bench"],
+        ["demo", "--", "-x"],
+        ["demo", "--framework", "flask", "--provider", "neon"],
+        ["test", "--slow"],
+    ],
+)
 def test_wrong_usage_is_status_2_and_installs_nothing(arguments: list[str]) -> None:
     said = dev(*arguments)
     assert said.returncode == 2

@@ -11,6 +11,7 @@ import pytest
 
 from example_projects.demo import expectations, project, story
 from example_projects.demo.burst import Burst, burst
+from example_projects.demo.guestbook import GUESTBOOK, HouseGuest
 from example_projects.demo.server import Seen
 from example_projects.demo.table import Part, Row, faults, render
 from ppg_integrations.providers.local.counters import Counters
@@ -43,29 +44,35 @@ SWAPPED = report("direct", "transaction-pooler", ("swapped", "error"))
 @pytest.mark.parametrize(
     ("row", "good"),
     [
-        (expectations.doctor_as_named(GOOD, seen()), True),
-        (expectations.doctor_as_named(SWAPPED, seen()), False),
-        (expectations.doctor_as_named(report("transaction-pooler", "proxy"), seen()), False),
+        (expectations.doctor_as_named("doctor", GOOD, seen()), True),
+        (expectations.doctor_as_named("doctor", SWAPPED, seen()), False),
+        (
+            expectations.doctor_as_named("doctor", report("transaction-pooler", "proxy"), seen()),
+            False,
+        ),
         (
             expectations.doctor_as_named(
-                report("transaction-pooler", "direct", ("in-recovery", "error")), seen()
+                "doctor", report("transaction-pooler", "direct", ("in-recovery", "error")), seen()
             ),
             False,
         ),
-        (expectations.doctor_finds_swap(SWAPPED, seen()), True),
-        (expectations.doctor_finds_swap(GOOD, seen()), False),
+        (expectations.doctor_finds_swap("doctor", SWAPPED, seen()), True),
+        (expectations.doctor_finds_swap("doctor", GOOD, seen()), False),
         (
             expectations.doctor_finds_swap(
-                report("direct", "transaction-pooler", ("unreachable", "error")), seen()
+                "doctor", report("direct", "transaction-pooler", ("unreachable", "error")), seen()
             ),
             False,
         ),
-        (expectations.migrate_direct(seen(direct_logins=1)), True),
-        (expectations.migrate_direct(seen(direct_logins=1, pooled_logins=1)), False),
-        (expectations.migrate_direct(seen()), False),
-        (expectations.migrate_through_pooler(seen(pooled_logins=1)), True),
-        (expectations.migrate_through_pooler(seen(pooled_logins=1, direct_logins=1)), False),
-        (expectations.migrate_through_pooler(seen()), False),
+        (expectations.migrate_direct("migrate", seen(direct_logins=1)), True),
+        (expectations.migrate_direct("migrate", seen(direct_logins=1, pooled_logins=1)), False),
+        (expectations.migrate_direct("migrate", seen()), False),
+        (expectations.migrate_through_pooler("migrate", seen(pooled_logins=1)), True),
+        (
+            expectations.migrate_through_pooler("migrate", seen(pooled_logins=1, direct_logins=1)),
+            False,
+        ),
+        (expectations.migrate_through_pooler("migrate", seen()), False),
     ],
 )
 def test_commands(row, good):
@@ -73,7 +80,7 @@ def test_commands(row, good):
     assert row.held is None
 
 
-CAME = Burst(requests=1000, failed=0, signed=160)
+CAME = Burst(requests=1000, failed=0, written=160)
 FLOW = {"pooled_logins": 40, "transactions": 3200, "held": 5}
 
 
@@ -84,7 +91,7 @@ FLOW = {"pooled_logins": 40, "transactions": 3200, "held": 5}
         (CAME, {**FLOW, "held": 1, "pooled_logins": 6}, 160, None),
         (CAME._replace(failed=1), FLOW, 160, "no failed request"),
         (CAME, FLOW, 159, "160 entries stored, not 159"),
-        (CAME._replace(signed=0), FLOW, 0, "entries stored"),
+        (CAME._replace(written=0), FLOW, 0, "entries stored"),
         (CAME, {**FLOW, "direct_logins": 1}, 160, "no login on PostgreSQL"),
         (CAME, {**FLOW, "transactions": 999}, 160, "for each request, not 999"),
         (CAME, {**FLOW, "held": 6}, 160, "up to 5 connections"),
@@ -94,7 +101,9 @@ FLOW = {"pooled_logins": 40, "transactions": 3200, "held": 5}
     ],
 )
 def test_the_burst_by_the_right_pair(came, flow, stored, fault):
-    row = expectations.burst_pooled("burst", came, seen(**flow), stored=stored, threads=40, pool=5)
+    row = expectations.burst_pooled(
+        "burst", came, seen(**flow), writes="entries", stored=stored, threads=40, pool=5
+    )
     assert [fault in text for text in row.faults] == ([True] if fault else [])
 
 
@@ -106,13 +115,15 @@ def test_the_burst_by_the_right_pair(came, flow, stored, fault):
         (400, {}, False, "for want of a connection"),
         (400, {"pooled_logins": 1}, True, "no login on PgBouncer"),
         (400, {"transactions": 1}, True, "no transaction"),
-        (400, {"held": 11}, True, "all 12 connections"),
+        (400, {"held": 5}, True, None),
+        (400, {"held": 4}, True, "from 5 to 12 connections"),
+        (400, {"held": 13}, True, "from 5 to 12 connections"),
     ],
 )
 def test_the_burst_by_the_swapped_pair(failed, flow, refused, fault):
     counted = seen(**{"direct_logins": 412, "held": 12, **flow})
     came = CAME._replace(failed=failed)
-    row = expectations.burst_direct("burst", came, counted, limit=12, refused=refused)
+    row = expectations.burst_direct("burst", came, counted, pool=5, limit=12, refused=refused)
     assert [fault in text for text in row.faults] == ([True] if fault else [])
 
 
@@ -150,7 +161,7 @@ def test_no_other_database_can_be_hit(tmp_path, monkeypatch):
     monkeypatch.setenv("GUNICORN_CMD_ARGS", "--bind 0.0.0.0:80")
     monkeypatch.setenv("PPG_PGBOUNCER", "/opt/pgbouncer")
     monkeypatch.setenv("DEBUG", "1")
-    environ = project.Project(tmp_path, tmp_path).environ({"DIRECT_URL": "given"})
+    environ = project.Project(GUESTBOOK, tmp_path, tmp_path).environ({"DIRECT_URL": "given"})
     assert environ["PPG_PGBOUNCER"] == "/opt/pgbouncer"
     assert environ["DIRECT_URL"] == "given"
     assert environ["DEBUG"] == "0"
@@ -161,7 +172,7 @@ def test_no_other_database_can_be_hit(tmp_path, monkeypatch):
 def test_a_tools_last_words_are_shown_without_passwords(tmp_path, generated, capsys):
     logs = tmp_path / "run-x" / "logs"
     logs.mkdir(parents=True)
-    demo = project.Project(tmp_path, logs)
+    demo = project.Project(GUESTBOOK, tmp_path, logs)
     (tmp_path / ".env").write_text(
         f"DATABASE_URL={generated.pooled.reveal()}\nDIRECT_URL={generated.direct.reveal()}\n"
     )
@@ -232,18 +243,18 @@ def site(fails):
 
 def test_a_burst_counts_what_was_answered():
     with site(lambda _number: False) as (address, stored):
-        assert burst(address, guests=4, requests=48) == Burst(48, 0, 12)
+        assert burst(HouseGuest, address, guests=4, requests=48) == Burst(48, 0, 12)
     assert len(stored) == 12
 
 
 def test_a_burst_counts_what_failed():
     with site(lambda number: number % 3 == 0) as (address, stored):
-        came = burst(address, guests=4, requests=48)
+        came = burst(HouseGuest, address, guests=4, requests=48)
     assert came.failed == 16
-    assert came.signed == len(stored)
+    assert came.written == len(stored)
 
 
 def test_a_burst_on_a_closed_port_is_all_failures():
     with site(lambda _number: False) as (address, _stored):
         pass
-    assert burst(address, guests=2, requests=10) == Burst(10, 10, 0)
+    assert burst(HouseGuest, address, guests=2, requests=10) == Burst(10, 10, 0)

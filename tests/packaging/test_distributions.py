@@ -28,7 +28,8 @@ DIRECT = POOLED.replace("-pooler", "")
 #: what a checkout may hold and no archive may
 STRAY = (
     ".env", ".ppg/local/passwords", "ppg_integrations/.env", "ppg_integrations/__pycache__/x.cpython-311.pyc",
-    "example_projects/django_guestbook/.env", "example_projects/django_guestbook/.ppg/local/passwords",
+    "example_projects/django_guestbook/.env", "example_projects/flask_shortlinks/.env",
+    "example_projects/django_guestbook/.ppg/local/passwords",
     ".venv/pyvenv.cfg", ".tox/x", ".boot/x",
 )  # fmt: skip
 #: runs inside the installed environment: every module but those of a framework that is not there
@@ -38,7 +39,7 @@ import ppg_integrations
 if "DJANGO_SETTINGS_MODULE" in os.environ:  # the commands look for the next command of their name
     import django
     django.setup()
-shells = {"django": "django", "flask": "flask", "pytest_plugin": "pytest"}
+shells = {"django": "django", "flask": "flask", "pytest_plugin": "pytest", "sqlalchemy": "sqlalchemy"}
 missing = {f"ppg_integrations.{s}": f for s, f in shells.items() if not importlib.util.find_spec(f)}
 for module in pkgutil.walk_packages(ppg_integrations.__path__, "ppg_integrations."):
     if not module.name.startswith(tuple(missing)) and module.name != "ppg_integrations.__main__":
@@ -207,7 +208,8 @@ def test_the_base_install_is_small(base: Installed) -> None:
 
 
 def test_every_module_imports_without_a_framework_or_a_driver(base: Installed) -> None:
-    assert base.run("python", "-Werror", "-c", IMPORT_ALL).split() == ["django", "flask", "pytest"]
+    missing = base.run("python", "-Werror", "-c", IMPORT_ALL).split()
+    assert missing == ["django", "flask", "pytest", "sqlalchemy"]
 
 
 def test_both_spellings_of_the_program_give_the_same_help(base: Installed) -> None:
@@ -240,6 +242,20 @@ DATABASES = databases()
 """
 
 
+FLASK_APP = """
+from flask import Flask
+from ppg_integrations.flask import PPG
+
+app = Flask(__name__)
+PPG(app)
+
+
+@app.cli.command()
+def uri():
+    print("uri", app.config["SQLALCHEMY_DATABASE_URI"])
+"""
+
+
 def django_project(installed: Installed) -> dict[str, str]:
     """The environment variables of a small Django project beside `installed`."""
     (installed.folder / "project_settings.py").write_text(SETTINGS)
@@ -262,6 +278,7 @@ def test_with_django_only(built: Built, tmp_path: Path, driver: str) -> None:
     assert installed.run("python", "-Werror", "-c", IMPORT_ALL, **environ).split() == [
         "flask",
         "pytest",
+        "sqlalchemy",
     ]
     assert "no issues" in installed.run("python", "-m", "django", "check", **environ)
     said = installed.run("python", "-m", "django", "ppg_connect", "show", **environ)
@@ -275,6 +292,15 @@ def test_with_flask_only(built: Built, tmp_path: Path) -> None:
     assert {"flask", "sqlalchemy"} <= packages
     assert "django" not in packages
     assert installed.run("python", "-Werror", "-c", IMPORT_ALL).split() == ["django", "pytest"]
+    (installed.folder / "app.py").write_text(FLASK_APP)
+    given = {"DATABASE_URL": POOLED, "DIRECT_URL": DIRECT}
+    assert "uri postgresql+psycopg://ann:***@ep-a-b-123-pooler" in installed.run(
+        "flask", "uri", **given
+    )
+    for program in (("flask", "ppg"), ("ppg-connect",)):
+        said = installed.run(*program, "show", **given)
+        assert "ep-a-b-123-pooler" in said
+        assert "s3cr3t-w0rd" not in said
 
 
 def test_with_both_and_the_embedded_servers(built: Built, tmp_path: Path) -> None:

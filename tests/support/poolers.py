@@ -36,12 +36,14 @@ def pooler(
     *,
     mode: PoolMode = "transaction",
     size: int = 20,
+    prepared: bool = True,
     **settings: object,
 ) -> Iterator[Pooler]:
     """Starts another PgBouncer in front of `servers`, and ends it.
 
     Args:
         size: connections to PostgreSQL, for each pair of database and role.
+        prepared: False for one that knows nothing of prepared statements, as none before 1.21 does.
         settings: more lines for pgbouncer.ini, such as ``server_round_robin=1``.
 
     `servers.counters()` does not count what goes through it, neither as pooled nor as direct.
@@ -56,6 +58,8 @@ def pooler(
     assert not isinstance(found, str), found
     install, text = found
     server = PgBouncer(folder)
+    if not prepared and pgbouncer_binary.number(version_number(text)) >= (1, 21):
+        settings["max_prepared_statements"] = 0
     pool = Pool(mode, size, settings={name: str(value) for name, value in settings.items()})
     port = ports.choose()
     tls = store.server_folder(state) / "tls"

@@ -52,6 +52,13 @@ class TCPProxy:
         """From now on nothing that comes is passed on; connections stay open."""
         self._frozen.set()
 
+    def cut(self) -> None:
+        """Ends every connection that is open now; new ones are taken."""
+        with self._lock:
+            for each in self._sockets:
+                with suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+
     def __enter__(self) -> TCPProxy:
         self._start(self._accept)
         return self

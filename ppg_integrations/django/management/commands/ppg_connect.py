@@ -8,10 +8,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from ppg_integrations.cli import arguments, frontend, render
+from ppg_integrations.cli import arguments, frontend
 from ppg_integrations.cli.screen import Screen
 from ppg_integrations.django import checks, state
-from ppg_integrations.errors import MissingURLError, PPGError
+from ppg_integrations.errors import PPGError
 
 
 class Command(BaseCommand):
@@ -36,19 +36,6 @@ class Command(BaseCommand):
 
 
 def _perform(options: dict[str, Any], screen: Screen, registered: state.Registered | None) -> int:
-    error = registered.error if registered else None
-    # Of a missing URL the verbs say more themselves. Any other error may come from an argument in
-    # the settings, which they do not see.
-    if (
-        error is not None
-        and not isinstance(error, MissingURLError)
-        and options.get("verb") in ("show", "doctor", "run")
-        and not options.get("env_file")
-    ):
-        if options.get("json"):
-            screen.json({"error": render.error_json(error)})
-            return frontend.status_of(error)
-        raise error
     return frontend.perform(
         options,
         screen,
@@ -56,7 +43,9 @@ def _perform(options: dict[str, Any], screen: Screen, registered: state.Register
         environ=os.environ,
         env_file=registered.env_file if registered else None,
         known_pair=registered.pair if registered else None,
+        error=registered.error if registered else None,
         hazards=checks.hazards,
+        migrates="manage.py migrate",
     )
 
 

@@ -1,0 +1,77 @@
+"""Engines of others, in a migration.
+
+``env.py`` is generated once and then kept for years. Those of Flask-Migrate before 2.6 build an
+engine of their own from ``SQLALCHEMY_DATABASE_URI``, and so do many hand-written ones. Where such
+an engine connects to the pooled place while this thread migrates, it gets the direct endpoint.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import URL, Engine, event
+
+from ppg_integrations import conversions
+from ppg_integrations.hostport import DEFAULT_PORT
+from ppg_integrations.sqlalchemy import diversion, plugin
+from ppg_integrations.sqlalchemy.options import DRIVERS
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Dialect
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.pool import ConnectionPoolEntry
+
+    from ppg_integrations.current import Endpoint
+
+_lock: Final = threading.Lock()
+
+
+def prepare() -> None:
+    """To be called before a run begins: listens to all engines from then on, as they connect."""
+    with _lock:
+        if not event.contains(Engine, "do_connect", _open):
+            event.listen(Engine, "do_connect", _open)
+
+
+def _open(
+    dialect: Dialect,
+    record: ConnectionPoolEntry | None,
+    _cargs: object,
+    cparams: Mapping[str, Any],
+) -> DBAPIConnection | None:
+    driver = dialect.driver
+    if dialect.name != "postgresql" or driver not in DRIVERS or plugin.opens(dialect):
+        return None
+    for endpoint in _diverted():
+        pair = endpoint.current.pair
+        pooled = dialect.create_connect_args(conversions.sqlalchemy(pair.pooled, driver))[1]
+        if pair.one_endpoint or _place(cparams) != _place(pooled):
+            continue
+        url, kept = endpoint.destination()
+        if record is not None:
+            diversion.opened(record, None, kept=kept)
+        dialects_own = dialect.create_connect_args(URL.create(f"postgresql+{driver}"))[1]
+        given = {name: value for name, value in cparams.items() if name not in pooled}
+        keywords = conversions.connect_keywords(url, driver)
+        return dialect.connect(**{**dialects_own, **given, **keywords})
+    return None
+
+
+def _diverted() -> Iterator[Endpoint]:
+    """The pooled endpoints that stand for direct ones in this thread."""
+    from .state import states
+
+    for state in states():
+        if state.migrations.active():
+            for bind in (None, *state.binds):
+                endpoint = state.endpoint(bind=bind)
+                if endpoint.is_diverted() and endpoint.current.error is None:
+                    yield endpoint
+
+
+def _place(parameters: Mapping[str, Any]) -> tuple[str, str, str]:
+    host = str(parameters.get("host", "")).lower()
+    port = str(parameters.get("port") or DEFAULT_PORT)
+    return host, port, str(parameters.get("dbname") or parameters.get("database") or "")

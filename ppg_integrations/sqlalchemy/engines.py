@@ -1,0 +1,137 @@
+"""Engines for those who make theirs without a framework."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy
+
+from ppg_integrations import names
+from ppg_integrations.current import CurrentPair, Endpoint, follow
+from ppg_integrations.errors import ConfigurationError, MissingURLError
+
+from . import startup
+from .options import checked_driver, default_driver, engine_options, engine_url
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from ppg_integrations.pair import ConnectionPair
+
+
+def create_engine(
+    pair: CurrentPair | ConnectionPair | None = None,
+    *,
+    direct: bool = False,
+    driver: str | None = None,
+    serverless: bool | None = None,
+    **options: Any,
+) -> Engine:
+    """``sqlalchemy.create_engine`` for one endpoint of a pair.
+
+    Each new connection of it leads where the pair leads then: a rotated credential needs no
+    restart. While there is no pair, the engine can be made, and connecting raises the error.
+
+    Args:
+        pair: the pair; by default found as :func:`ppg_integrations.resolve` does, and followed.
+        direct: the direct endpoint, without a pool; the pooled one by default, unless
+            ``PPG_DIRECT`` is set.
+        driver: ``psycopg`` or ``psycopg2``; the first of the two that is installed by default.
+        serverless: whether to keep no connection; found out by default.
+        options: further ones of ``sqlalchemy.create_engine``, laid over those of this package.
+
+    Raises:
+        PPGError: there is no such driver, or what was found as the pair cannot be used.
+    """
+    endpoint = _endpoint(pair, direct=direct, environ=os.environ)
+    startup.refuse(endpoint, options.get("connect_args") or {})
+    return engine(endpoint, driver=driver, serverless=serverless, options=options)
+
+
+def create_async_engine(
+    pair: CurrentPair | ConnectionPair | None = None,
+    *,
+    direct: bool = False,
+    driver: str | None = None,
+    serverless: bool | None = None,
+    **options: Any,
+) -> AsyncEngine:
+    """:func:`create_engine` for asyncio.
+
+    Args:
+        pair, direct, serverless, options: as there.
+        driver: ``psycopg`` or ``asyncpg``; the first of the two that is installed by default.
+
+    Raises:
+        PPGError: as there.
+    """
+    endpoint = _endpoint(pair, direct=direct, environ=os.environ)
+    startup.refuse(endpoint, options.get("connect_args") or {})
+    return async_engine(endpoint, driver=driver, serverless=serverless, options=options)
+
+
+def engine(
+    endpoint: Endpoint,
+    *,
+    driver: str | None = None,
+    serverless: bool | None = None,
+    environ: Mapping[str, str] | None = None,
+    options: Mapping[str, Any],
+) -> Engine:
+    """An engine whose connections ask `endpoint`; see :func:`create_engine`."""
+    name = checked_driver(driver)
+    if name == "asyncpg":
+        raise ConfigurationError(
+            "asyncpg works in an event loop only", hint="Use create_async_engine()."
+        )
+    return sqlalchemy.create_engine(
+        engine_url(endpoint, name),
+        **engine_options(
+            endpoint,
+            driver=name,
+            serverless=serverless,
+            environ=os.environ if environ is None else environ,
+            options=options,
+        ),
+    )
+
+
+def async_engine(
+    endpoint: Endpoint,
+    *,
+    driver: str | None = None,
+    serverless: bool | None = None,
+    environ: Mapping[str, str] | None = None,
+    options: Mapping[str, Any],
+) -> AsyncEngine:
+    """An engine for asyncio whose connections ask `endpoint`; see :func:`create_async_engine`."""
+    from sqlalchemy.ext import asyncio
+
+    name = default_driver(asynchronous=True) if driver is None else checked_driver(driver)
+    if name == "psycopg2":
+        raise ConfigurationError("psycopg2 works in no event loop", hint="Use psycopg or asyncpg.")
+    return asyncio.create_async_engine(
+        engine_url(endpoint, name),
+        **engine_options(
+            endpoint,
+            driver=name,
+            serverless=serverless,
+            environ=os.environ if environ is None else environ,
+            options=options,
+        ),
+    )
+
+
+def _endpoint(
+    pair: CurrentPair | ConnectionPair | None, *, direct: bool, environ: Mapping[str, str]
+) -> Endpoint:
+    if pair is None:
+        pair = follow()
+        direct = direct or names.truthy(environ.get(names.FORCE_DIRECT))
+    current = pair if isinstance(pair, CurrentPair) else CurrentPair(lambda: pair, env_file=None)
+    if current.error is not None and not isinstance(current.error, MissingURLError):
+        raise current.error.with_traceback(None)
+    return Endpoint(current, direct=direct)

@@ -1,0 +1,306 @@
+"""A pair that is read anew when its store changes, and kept when the store turns bad."""
+
+from __future__ import annotations
+
+import os
+import threading
+import traceback
+
+import pytest
+
+from ppg_integrations import ConnectionPair, PostgresURL, current
+from ppg_integrations.current import CurrentPair, Destination, Endpoint, follow
+from ppg_integrations.errors import (
+    MissingDirectURLError,
+    MissingURLError,
+    PPGWarning,
+    ProviderUnavailableError,
+    URLError,
+)
+from ppg_integrations.pair import Source
+
+POOLED = "postgresql://{user}:{password}@pooler.test:6432/{database}"
+DIRECT = "postgresql://{user}:{password}@server.test:5432/{database}"
+
+
+def write(path, password, *, user="app", database="shop", pooled=POOLED, direct=DIRECT, extra=""):
+    """The file, replaced in one step as every writer of ours does."""
+    values = {"user": user, "password": password, "database": database}
+    text = f"DATABASE_URL={pooled.format(**values)}\nDIRECT_URL={direct.format(**values)}\n{extra}"
+    new = path.with_name("new")
+    new.write_text(text)
+    os.replace(new, path)
+
+
+def passwords(followed):
+    pair = followed.pair
+    return tuple(url.password.reveal() for url in (pair.pooled, pair.direct))
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / ".env"
+    write(path, "first")
+    return path
+
+
+def test_a_rotated_pair_is_seen_by_the_next_question(path):
+    followed = follow(env_file=path, environ={})
+    assert passwords(followed) == ("first", "first")
+    write(path, "second", user="other")
+    assert passwords(followed) == ("second", "second")
+    assert followed.pair.pooled.user == "other"
+
+
+def test_nothing_is_read_while_nothing_changes(path, monkeypatch):
+    followed = follow(env_file=path, environ={})
+    monkeypatch.setattr(followed, "_find", pytest.fail)
+    assert passwords(followed) == ("first", "first")
+    assert followed.pair is followed.pair
+
+
+def test_a_pair_of_the_environment_has_no_store(path):
+    values = {"user": "a", "password": "b", "database": "c"}
+    environ = {"DATABASE_URL": POOLED.format(**values), "DIRECT_URL": DIRECT.format(**values)}
+    followed = follow(env_file=path, environ=environ)
+    assert followed.pair.store is None
+    write(path, "second")
+    assert passwords(followed) == ("b", "b")
+
+
+@pytest.mark.parametrize("store", ["truncated", "not UTF-8", "empty", "unreadable"])
+def test_a_store_that_turns_bad_is_refused_once_and_the_last_good_pair_stays(path, store):
+    followed = follow(env_file=path, environ={})
+    if store == "truncated":
+        path.write_text("DATABASE_URL=postgresql://app:second@pooler.test:64x\n")
+    elif store == "not UTF-8":
+        path.write_bytes(b"DATABASE_URL=\xff\xfe")
+    elif store == "empty":
+        path.write_text("")
+    else:
+        path.unlink()
+        path.mkdir()
+    with pytest.warns(PPGWarning, match="the last good pair stays in use") as said:
+        assert passwords(followed) == ("first", "first")
+        assert passwords(followed) == ("first", "first")
+    assert len(said) == 1
+    assert "second" not in str(said[0].message)
+    if store == "unreadable":
+        path.rmdir()
+    write(path, "third")
+    assert passwords(followed) == ("third", "third")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"database": "other"},
+        {"pooled": POOLED.replace("pooler.test", "elsewhere.test")},
+        {"direct": DIRECT.replace("5432", "5433")},
+        {"extra": "PPG_DATABASE=db_other\n"},
+    ],
+)
+def test_another_database_is_refused(path, change):
+    write(path, "first", extra="PPG_DATABASE=db_own\nPPG_ROLE=one\n")
+    followed = follow(env_file=path, environ={})
+    change = {"extra": "PPG_DATABASE=db_own\n", **change}
+    write(path, "second", **change)
+    with pytest.warns(PPGWarning, match="another database now.*restart it"):
+        assert passwords(followed) == ("first", "first")
+    write(path, "third", extra="PPG_DATABASE=db_own\nPPG_ROLE=two\n")
+    assert passwords(followed) == ("third", "third")
+
+
+def test_a_pair_that_comes_later_is_found(tmp_path):
+    path = tmp_path / ".env"
+    followed = follow(env_file=path, environ={})
+    assert isinstance(followed.error, MissingURLError)
+    with pytest.raises(MissingURLError, match="DATABASE_URL"):
+        _ = followed.pair
+    write(path, "first")
+    assert passwords(followed) == ("first", "first")
+    assert followed.error is None
+
+
+def test_an_error_has_no_frames_of_earlier_raises(tmp_path):
+    followed = follow(env_file=tmp_path / ".env", environ={})
+    depths = []
+    for _ in range(2):
+        with pytest.raises(MissingURLError) as caught:
+            _ = followed.pair
+        depths.append(len(traceback.extract_tb(caught.value.__traceback__)))
+    assert depths[0] == depths[1]
+
+
+def test_what_cannot_be_found_is_looked_for_again_after_a_while(monkeypatch):
+    found = []
+
+    def find():
+        found.append(1)
+        raise ProviderUnavailableError("the API is down", provider="neon")
+
+    followed = CurrentPair(find, env_file=None)
+    for _ in range(3):
+        with pytest.raises(ProviderUnavailableError):
+            _ = followed.pair
+    assert len(found) == 1
+    later = current.time.monotonic() + 10
+    monkeypatch.setattr(current.time, "monotonic", lambda: later)
+    with pytest.raises(ProviderUnavailableError):
+        _ = followed.pair
+    assert len(found) == 2
+
+
+def pair_of(password, store=None):
+    values = {"user": "app", "password": password, "database": "shop"}
+    urls = (PostgresURL.parse(text.format(**values)) for text in (POOLED, DIRECT))
+    source = Source("api", "Neon")
+    return ConnectionPair(*urls, source, source, "neon", store=store)
+
+
+def test_an_answer_that_the_cache_no_longer_has_is_asked_for_again(tmp_path):
+    slot = tmp_path / "slot.json"
+    slot.write_text("1")
+    state = {"password": "first"}
+    followed = CurrentPair(lambda: pair_of(state["password"], str(slot)), env_file=None)
+    slot.unlink()  # as `rotate` does in another process
+    state["password"] = "second"
+    assert passwords(followed) == ("second", "second")
+
+
+def test_while_the_api_is_down_the_old_pair_serves_and_is_asked_for_again(tmp_path, monkeypatch):
+    slot = tmp_path / "slot.json"
+    slot.write_text("1")
+    answers = [pair_of("first", str(slot)), ProviderUnavailableError("down"), pair_of("second")]
+
+    def find():
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    followed = CurrentPair(find, env_file=None)
+    slot.unlink()
+    with pytest.warns(PPGWarning, match="down; the last good pair"):
+        assert passwords(followed) == ("first", "first")
+    assert passwords(followed) == ("first", "first")
+    later = current.time.monotonic() + 10
+    monkeypatch.setattr(current.time, "monotonic", lambda: later)
+    assert passwords(followed) == ("second", "second")
+
+
+def test_a_store_that_changes_while_it_is_read_is_read_again(tmp_path):
+    path = tmp_path / ".env"
+    path.write_text("0")
+    found = []
+
+    def find():
+        found.append(1)
+        if len(found) == 2:
+            path.write_text("as another process does meanwhile")
+        return pair_of(str(len(found)), str(path))
+
+    followed = CurrentPair(find, env_file=None)
+    path.write_text("1" * 9)
+    assert passwords(followed) == ("3", "3")
+    assert passwords(followed) == ("3", "3")
+
+
+def test_a_store_that_never_rests_leaves_the_last_pair(path):
+    followed = follow(env_file=path, environ={})
+    find = followed._find
+
+    def changing():
+        pair = find()
+        write(path, os.urandom(4).hex())
+        return pair
+
+    followed._find = changing
+    write(path, "second")
+    assert passwords(followed) == ("first", "first")
+    assert CurrentPair(changing, env_file=str(path)).pair.pooled.user == "app"
+    followed._find = find
+    write(path, "third")
+    assert passwords(followed) == ("third", "third")
+
+
+def test_many_threads_make_one_look(path):
+    followed = follow(env_file=path, environ={})
+    find, found = followed._find, []
+    gate = threading.Barrier(8)
+
+    def counted():
+        found.append(1)
+        return find()
+
+    followed._find = counted
+    write(path, "second")
+    seen = []
+
+    def ask():
+        gate.wait()
+        seen.append(passwords(followed))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [("second", "second")] * 8
+    assert len(found) == 1
+
+
+def test_an_override_hides_what_is_found(tmp_path):
+    followed = follow(env_file=tmp_path / ".env", environ={})
+    other = pair_of("test")
+    followed.override(other)
+    assert followed.pair is other
+    assert followed.error is None
+    followed.override(None)
+    with pytest.raises(MissingURLError):
+        _ = followed.pair
+
+
+def test_a_url_that_cannot_be_used_is_the_error(tmp_path):
+    path = tmp_path / ".env"
+    path.write_text("DATABASE_URL=mysql://app:hunter2@host/db\n")
+    followed = follow(env_file=path, environ={})
+    assert isinstance(followed.error, URLError)
+    assert "hunter2" not in str(followed.error)
+
+
+def test_endpoints(path):
+    followed = follow(env_file=path, environ={})
+    pair = followed.pair
+    diverted = []
+    assert Endpoint(followed).destination() == Destination(pair.pooled, kept=True)
+    assert Endpoint(followed, direct=True).destination() == Destination(pair.direct, kept=True)
+    endpoint = Endpoint(followed, diverted=lambda: bool(diverted))
+    assert endpoint.destination() == (pair.pooled, True)
+    diverted.append(1)
+    assert endpoint.destination() == (pair.direct, False)
+    assert repr(endpoint) == "<pooled endpoint>"
+
+
+def test_an_endpoint_without_a_direct_url_says_which_to_set():
+    pooled = PostgresURL.parse("postgresql://a:b@pooler.test/c")
+    followed = CurrentPair(
+        lambda: ConnectionPair(pooled, None, Source("argument", "pooled"), None), env_file=None
+    )
+    assert Endpoint(followed).destination().url == pooled
+    with pytest.raises(MissingDirectURLError):
+        Endpoint(followed, direct=True).destination()
+
+
+def test_no_secret_stands_in_a_frame(tmp_path):
+    path = tmp_path / ".env"
+    path.write_text("DATABASE_URL=postgresql://app:hunter2@host/db?sslidentity=x\n")
+    error = follow(env_file=path, environ={"NEON_API_KEY": "napi_secret"}).error
+    caught = []
+    try:
+        raise error
+    except URLError as raised:
+        caught += traceback.TracebackException.from_exception(raised, capture_locals=True).format()
+    text = "".join(caught)
+    assert "hunter2" not in text
+    assert "napi_secret" not in text
