@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import statistics
 import tempfile
 import threading
 import time
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
+from ratios import spread
 
 from ppg_integrations.current import CurrentPair, Endpoint
 from ppg_integrations.pair import ConnectionPair, Source
@@ -124,15 +124,6 @@ def compared(
         for pool, found in ratios.items():
             found.append(rates[pool] / rates["pool"])
     return {pool: spread(found) for pool, found in ratios.items()}
-
-
-def spread(values: list[float]) -> dict[str, float]:
-    ordered = sorted(values)
-    return {
-        "median": round(statistics.median(ordered), 3),
-        "low": round(ordered[len(ordered) // 10], 3),
-        "high": round(ordered[-1 - len(ordered) // 10], 3),
-    }
 
 
 def main() -> None:

@@ -12,9 +12,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
+
+from ratios import spread
 
 URL = "postgresql://app:secret@pooled.db.prisma.io:5432/postgres?sslmode=require"
 ENVIRON = {"DATABASE_URL": URL, "DIRECT_URL": URL.replace("pooled.", "")}
@@ -50,15 +51,6 @@ def seconds(statement: str) -> tuple[float, float]:
         check=True,
     )
     return float(done.stdout), time.perf_counter() - start
-
-
-def spread(values: list[float]) -> dict[str, float]:
-    ordered = sorted(values)
-    return {
-        "median": round(statistics.median(ordered), 3),
-        "low": round(ordered[len(ordered) // 10], 3),
-        "high": round(ordered[-1 - len(ordered) // 10], 3),
-    }
 
 
 def main() -> None:

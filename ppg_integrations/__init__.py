@@ -64,9 +64,11 @@ __all__ = [
 
 
 # Looked up on first use: settings modules need neither, and pay for what is imported here.
-def __getattr__(name: str) -> Any:
-    if name in ("CurrentPair", "follow"):
-        from . import current
+if not TYPE_CHECKING:
 
-        return getattr(current, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        if name in ("CurrentPair", "follow"):
+            from . import current
+
+            return getattr(current, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,7 +7,9 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Collection, Mapping
+from copy import copy
 from typing import TYPE_CHECKING, Final, NamedTuple
+from weakref import WeakSet
 
 from . import names
 from .errors import PPGError, PPGWarning
@@ -37,6 +39,10 @@ class Destination(NamedTuple):
     kept: bool = True
 
 
+#: All there are, for :func:`_renew_locks`.
+_alive: Final[WeakSet[CurrentPair]] = WeakSet()
+
+
 class CurrentPair:
     """The pair as it is now, for processes that outlive a rotation. Threads may share it.
 
@@ -62,6 +68,7 @@ class CurrentPair:
         self._stamp: _Stamp | None = None
         self._again = 0.0
         self._override: ConnectionPair | Callable[[], ConnectionPair] | None = None
+        _alive.add(self)
         self._look()
 
     @property
@@ -82,13 +89,20 @@ class CurrentPair:
             PPGError: there is none, and why.
         """
         if self._has_changed():
-            with self._lock:
-                if self._has_changed():
-                    self._look()
+            # While what gives the pair is down, the last good one serves: nobody waits for the
+            # thread that asks again.
+            waits = self._pair is None or not self._again
+            if self._lock.acquire(blocking=waits):
+                try:
+                    if self._has_changed():
+                        self._look()
+                finally:
+                    self._lock.release()
         if self._pair is not None:
             return self._pair
         assert self._error is not None
-        raise self._error.with_traceback(None)
+        # A copy: what is raised keeps the frames, and the error that was being handled, alive.
+        raise copy(self._error)
 
     @property
     def error(self) -> PPGError | None:
@@ -122,24 +136,27 @@ class CurrentPair:
             self._again = 0.0
             if found.store == store and _stamp(store) != stamp:
                 continue  # it changed while it was being read
-            self._take(found)
+            refused = self._take(found)
             self._stamp = stamp if found.store == store else _stamp(self._store)
+            if refused:
+                _warn(refused)
             return
         # Somebody writes it all the time: the next question reads it again.
         if self._pair is None:
             self._take(found)
 
-    def _take(self, found: ConnectionPair) -> None:
+    def _take(self, found: ConnectionPair) -> str:
+        """Makes it the pair, or says why not."""
         target = _target(found)
         if self._pair is not None and not _same_database(self._pair, found, self._target, target):
-            _warn(
+            return (
                 f"{found.store} leads to another database now ({found.pooled.host}, "
                 f"{found.pooled.dbname}); this process goes on with the one that it began with: "
                 "restart it to change"
             )
-            return
         self._pair, self._error, self._target = found, None, target
         self._store = found.store
+        return ""
 
     def _failed(self, error: PPGError) -> None:
         is_news = not self._again
@@ -235,6 +252,16 @@ class Endpoint:
 
     def __repr__(self) -> str:
         return f"<{'direct' if self.direct else 'pooled'} endpoint>"
+
+
+def _renew_locks() -> None:
+    """In the child of a fork, where a thread of the parent may have held one, and is no more."""
+    for current in list(_alive):
+        current._lock = threading.Lock()  # noqa: SLF001 - this module's own
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_renew_locks)
 
 
 def _stamp(path: str | None) -> _Stamp | None:

@@ -31,6 +31,7 @@ class Layered(MaskedMapping):
     def __init__(
         self, config: Mapping[str, str], environ: Mapping[str, str], title: str = "app.config"
     ) -> None:
+        config = {name: value for name, value in config.items() if value.strip()}
         hidden = {
             name for group in _GROUPS if any(map(config.get, group)) for name in group
         } - config.keys()

@@ -9,9 +9,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from weakref import WeakSet
 
-from . import conversions
+from . import conversions, startup
 from .errors import ConfigurationError, DriverError, PPGError
-from .failures import condense, redact
+from .failures import condense
 
 if TYPE_CHECKING:
     from psycopg_pool import AsyncConnectionPool, ConnectionPool
@@ -33,6 +33,9 @@ _OPTIONS: Final = {
 
 #: In seconds. Databases that scale to zero need up to ten to wake.
 _CONNECT_TIMEOUT: Final = 10
+
+#: Where startup options can be given.
+INSTEAD: Final = "a pool with direct=True"
 
 _alive: Final[WeakSet[Any]] = WeakSet()
 
@@ -115,7 +118,7 @@ def _classes() -> tuple[Any, Any]:
             _alive.add(self)
 
         def getconn(self, timeout: float | None = None) -> Any:
-            if self._endpoint.current.error is not None:
+            if self._endpoint.direct or self._endpoint.current.error is not None:
                 self._endpoint.destination()
             if self.closed:
                 self.open()
@@ -128,7 +131,7 @@ def _classes() -> tuple[Any, Any]:
             try:
                 connection = super()._connect(timeout)
             except Exception as error:
-                self._failure = _text(error, self._endpoint)
+                self._failure = _text(error)
                 raise
             self._failure = ""
             return connection
@@ -150,7 +153,7 @@ def _classes() -> tuple[Any, Any]:
             _alive.add(self)
 
         async def getconn(self, timeout: float | None = None) -> Any:
-            if self._endpoint.current.error is not None:
+            if self._endpoint.direct or self._endpoint.current.error is not None:
                 await asyncio.to_thread(self._endpoint.destination)
             if self.closed:
                 await self.open()
@@ -163,7 +166,7 @@ def _classes() -> tuple[Any, Any]:
             try:
                 connection = await super()._connect(timeout)
             except Exception as error:
-                self._failure = _text(error, self._endpoint)
+                self._failure = _text(error)
                 raise
             self._failure = ""
             return connection
@@ -173,6 +176,7 @@ def _classes() -> tuple[Any, Any]:
 
 def _keywords(endpoint: Endpoint, given: Mapping[str, Any]) -> dict[str, Any]:
     """What the pool calls ``psycopg.connect`` with."""
+    startup.refuse(endpoint, given, name="kwargs", instead=INSTEAD)  # a function may give any
     return {
         "connect_timeout": _CONNECT_TIMEOUT,
         # The pooler's next server does not know what this one has prepared.
@@ -182,10 +186,8 @@ def _keywords(endpoint: Endpoint, given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _text(error: Exception, endpoint: Endpoint) -> str:
-    if isinstance(error, PPGError):
-        return str(error)
-    return condense(redact(str(error), endpoint.destination().url))
+def _text(error: Exception) -> str:
+    return str(error) if isinstance(error, PPGError) else condense(str(error))
 
 
 def _explain(error: Exception, failure: str) -> NoReturn:

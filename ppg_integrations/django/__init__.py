@@ -26,17 +26,19 @@ __all__ = ["DirectCommand", "databases", "direct_connection"]
 
 # Looked up on first use: settings import this package before Django can be used, and what they
 # need of it (databases) must cost no more than it has to.
-def __getattr__(name: str) -> Any:
-    if name == "databases":
-        from .settings import databases
+if not TYPE_CHECKING:
 
-        return databases
-    if name == "direct_connection":
-        from .routing import direct_connection
+    def __getattr__(name: str) -> Any:
+        if name == "databases":
+            from .settings import databases
 
-        return direct_connection
-    if name == "DirectCommand":
-        from .commands import DirectCommand
+            return databases
+        if name == "direct_connection":
+            from .routing import direct_connection
 
-        return DirectCommand
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            return direct_connection
+        if name == "DirectCommand":
+            from .commands import DirectCommand
+
+            return DirectCommand
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

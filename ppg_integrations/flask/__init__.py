@@ -28,9 +28,11 @@ __all__ = ["PPG"]
 
 # Looked up on first use: Flask loads the package for its `ppg` command in every app of the
 # environment, and whatever does not use PPG must not pay for it.
-def __getattr__(name: str) -> Any:
-    if name == "PPG":
-        from .extension import PPG
+if not TYPE_CHECKING:
 
-        return PPG
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        if name == "PPG":
+            from .extension import PPG
+
+            return PPG
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

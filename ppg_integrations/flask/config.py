@@ -11,6 +11,11 @@ from ppg_integrations.errors import ConfigurationError
 from ppg_integrations.secret import MaskedMapping, MaskedStr
 from ppg_integrations.urls import PostgresURL
 
+
+def _is_ours(value: object) -> bool:
+    return isinstance(value, str) and value.startswith("PPG_")
+
+
 #: Further databases of the app: for each bind key, the same names as in ``app.config``.
 BINDS: Final = "PPG_BINDS"
 #: Of SQLAlchemy: ``psycopg``, ``psycopg2`` or ``asyncpg``.
@@ -30,7 +35,9 @@ _OTHER: Final = frozenset(
     CASEDEV_BASE_URL
     """.split()
 )
-_SECRET: Final = URLS | TOKENS
+_KNOWN: Final = frozenset(
+    {DRIVER, SERVERLESS, *names.TARGET.values(), *filter(_is_ours, vars(names).values())}
+)
 
 
 def is_variable(name: object) -> bool:
@@ -73,6 +80,8 @@ def _text(name: str, value: object, place: str) -> str | None:
         return "1" if value else "0"
     if isinstance(value, (str, int, float)):
         return value if isinstance(value, str) else str(value)
+    if name.startswith("PPG_") and name not in _KNOWN:
+        return None  # somebody else's
     raise ConfigurationError(
         f"{name} in {place} is a {type(value).__name__}, and a text is needed",
         hint=f"Set {name} to a str, as it would stand in the environment; None means unset.",

@@ -133,7 +133,7 @@ class PPG:
         """
         from .migrate import init_migrate
 
-        init_migrate(current_state, migrate)
+        init_migrate(migrate)
 
     @property
     def pair(self) -> ConnectionPair:

@@ -2,7 +2,8 @@
 
 ``env.py`` is generated once and then kept for years. Those of Flask-Migrate before 2.6 build an
 engine of their own from ``SQLALCHEMY_DATABASE_URI``, and so do many hand-written ones. Where such
-an engine connects to the pooled place while this thread migrates, it gets the direct endpoint.
+an engine connects to the pooled place, with the pair's user, while this thread migrates, it gets
+the direct endpoint. What it demands beyond the pooled URL, such as a stricter ``sslmode``, stays.
 """
 
 from __future__ import annotations
@@ -25,14 +26,25 @@ if TYPE_CHECKING:
 
     from ppg_integrations.current import Endpoint
 
+#: Where a connection leads, and whose it is, in the words of each driver. The password is not
+#: compared: it may be one from before a rotation.
+_PLACE: Final = frozenset({"host", "hostaddr", "port", "dbname", "database", "user", "password"})
+
 _lock: Final = threading.Lock()
 
 
 def prepare() -> None:
-    """To be called before a run begins: listens to all engines from then on, as they connect."""
+    """To be called at start-up, before threads connect: listens to all engines from then on."""
     with _lock:
         if not event.contains(Engine, "do_connect", _open):
             event.listen(Engine, "do_connect", _open)
+
+
+def withdraw() -> None:
+    """Undoes :func:`prepare`, for tests, while no other thread connects."""
+    with _lock:
+        if event.contains(Engine, "do_connect", _open):
+            event.remove(Engine, "do_connect", _open)
 
 
 def _open(
@@ -53,9 +65,16 @@ def _open(
         if record is not None:
             diversion.opened(record, None, kept=kept)
         dialects_own = dialect.create_connect_args(URL.create(f"postgresql+{driver}"))[1]
-        given = {name: value for name, value in cparams.items() if name not in pooled}
+        # What the engine has from the pooled URL gives way to the direct one, and the rest is its
+        # own. A password stays where the direct URL has none.
+        own = {
+            name: value
+            for name, value in cparams.items()
+            if name == "password" or (name not in _PLACE and pooled.get(name) != value)
+        }
         keywords = conversions.connect_keywords(url, driver)
-        return dialect.connect(**{**dialects_own, **given, **keywords})
+        place = {name: value for name, value in keywords.items() if name in _PLACE}
+        return dialect.connect(**{**dialects_own, **keywords, **own, **place})
     return None
 
 
@@ -71,7 +90,8 @@ def _diverted() -> Iterator[Endpoint]:
                     yield endpoint
 
 
-def _place(parameters: Mapping[str, Any]) -> tuple[str, str, str]:
+def _place(parameters: Mapping[str, Any]) -> tuple[str, str, str, str]:
     host = str(parameters.get("host", "")).lower()
     port = str(parameters.get("port") or DEFAULT_PORT)
-    return host, port, str(parameters.get("dbname") or parameters.get("database") or "")
+    user = str(parameters.get("user") or "")
+    return host, port, user, str(parameters.get("dbname") or parameters.get("database") or user)

@@ -9,6 +9,7 @@ from ppg_integrations import hosts
 from ppg_integrations.problems import Problem, problem
 
 from . import migrate
+from .cli import loading
 from .findings import TABLE
 from .settings import BINDS, OPTIONS, URI
 
@@ -132,7 +133,9 @@ def _of_ours(app: Flask, state: State, engine: _Engine) -> Iterator[Problem]:
     made = _made(app, engine.key)
     if made is not None:
         bind = next((key for key, each in state.binds.items() if each is current), None)
-        yield from _pool(state.engine_options(bind=bind), engine, made)
+        with loading():  # what the pooler would refuse is shown, by the hazards of the pair's URLs
+            own = state.engine_options(bind=bind)
+        yield from _pool(own, engine, made)
 
 
 def _prepared(engine: _Engine) -> Iterator[Problem]:
@@ -162,7 +165,7 @@ def _pool(own: Mapping[str, Any], engine: _Engine, made: Engine) -> Iterator[Pro
     """Whether the pool is one of the kind that `own`, our options, ask for."""
     from sqlalchemy import NullPool
 
-    keeps = own.get("poolclass") is not NullPool
+    keeps = not issubclass(own.get("poolclass") or object, NullPool)
     if isinstance(made.pool, NullPool) and keeps:
         yield problem("pool-off", table=TABLE, engine=engine)
     elif not isinstance(made.pool, NullPool) and not keeps:

@@ -9,17 +9,17 @@ requests stay on the pooler.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from ppg_integrations.errors import ConfigurationError
+from ppg_integrations.sqlalchemy import diversion
+
+from . import foreign
 
 if TYPE_CHECKING:
     from alembic.config import Config
     from flask.sansio.app import App
-
-    from .state import State
 
 
 class _OfThread(threading.local):
@@ -51,16 +51,10 @@ class Migrations:
         """
         import click
 
-        from ppg_integrations.sqlalchemy import diversion
-
-        from . import foreign
-
         if click.get_current_context(silent=True) is None:
             self._of_thread.runs.add(config)
         else:
             self._of_process.add(config)
-        diversion.prepare()
-        foreign.prepare()
 
     def active(self) -> bool:
         """Whether the calling thread runs Alembic's environment, online or offline."""
@@ -76,29 +70,27 @@ class Migrations:
 class _Callback:
     """What ``Migrate.configure`` gets: tells the current app's state that a run begins."""
 
-    def __init__(self, state_of: Callable[[], State], migrate: Any) -> None:
-        self._state_of = state_of
+    def __init__(self, migrate: Any) -> None:
         self._callbacks: list[Any] = migrate.configure_callbacks
 
     def __call__(self, config: Config) -> Config:
         from flask import current_app
 
-        from .state import KEY
+        from .state import KEY, current_state
 
         if self._callbacks[-1] is not self:
             # A later one may hand on another Config. The list is being walked, so this is called
             # again at its end, with what Alembic really gets.
             self._callbacks.append(self)
         if KEY in current_app.extensions:  # apps without PPG may share the Migrate
-            self._state_of().migrations.began(config)
+            current_state().migrations.began(config)
         return config
 
 
-def init_migrate(state_of: Callable[[], State], migrate: Any) -> None:
+def init_migrate(migrate: Any) -> None:
     """Makes every run of a ``flask_migrate.Migrate`` use the direct endpoint.
 
     Args:
-        state_of: gives the state of the current app, when a run begins.
         migrate: before or after its ``init_app``; apps may share it. A second call changes nothing.
 
     Raises:
@@ -110,8 +102,11 @@ def init_migrate(state_of: Callable[[], State], migrate: Any) -> None:
             "Flask-Migrate",
             hint="migrate = Migrate(); migrate.init_app(app, db); ppg.init_migrate(migrate)",
         )
+    # Now, while nobody connects yet, and not when a run begins: threads may be serving then.
+    diversion.prepare()
+    foreign.prepare()
     if not _has_callback(migrate):
-        migrate.configure(_Callback(state_of, migrate))
+        migrate.configure(_Callback(migrate))
 
 
 def routed(app: App) -> bool:

@@ -43,8 +43,10 @@ def test_databases(*, allow: Collection[str] = ()) -> Iterator[Databases]:  # no
 
     Each pair of each app, of those that exist and of those made within the block, leads to
     ``test_<name>`` on its direct endpoint, with both its halves. It is made when the app is, or
-    when an app from before uses it. Meanwhile no SQLAlchemy engine of
-    the process can be used on another PostgreSQL database, whoever made it. With
+    when an app from before uses it. Meanwhile ``connect()`` of every SQLAlchemy engine of the
+    process, whoever made it, and so every session, refuses another PostgreSQL database. Not watched
+    are ``raw_connection()`` of engines that PPG did not configure, connections and sessions that
+    are in use when the block begins, and what connects without an engine. With
     ``PPG_TEST_PROVIDER=local`` the databases are on the embedded servers.
 
     Args:
@@ -137,7 +139,7 @@ def _dispose(engines: Iterable[Engine]) -> None:
 
 
 class _Guard:
-    """Asks each connection of each engine in the process once whether its database is ours."""
+    """Asks what ``connect()`` of any engine in the process gives whether its database is ours."""
 
     def __init__(self, databases: Databases, allow: frozenset[str]) -> None:
         self._databases = databases
@@ -159,7 +161,9 @@ class _Guard:
         self._engines.add(connection.engine)
         if self._passes(connection):
             return
-        connection.invalidate()  # it may have been idle since before the tests
+        # It may have been idle since before the tests, in the pool of an engine that asks for the
+        # pair in a way of its own.
+        connection.invalidate()
         if self._passes(connection):
             return
         name = self._ask(connection)[0]

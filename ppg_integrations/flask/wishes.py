@@ -6,9 +6,8 @@ import contextlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from ppg_integrations import names
+from ppg_integrations import names, pools, startup
 from ppg_integrations.errors import ConfigurationError, DriverError
-from ppg_integrations.sqlalchemy import startup
 from ppg_integrations.sqlalchemy.options import DRIVERS, default_driver, merged
 
 from .cli import within_ppg
@@ -66,17 +65,18 @@ class Wishes:
         """
         own = merged(self.options, self.direct_options) if endpoint.direct else self.options
         options = merged(own, given)
-        refuse(endpoint, options.get("connect_args"))
+        if not within_ppg():
+            startup.refuse(endpoint, options.get("connect_args"), instead="PPG(direct_options=...)")
         return options
 
 
 def refuse(endpoint: Endpoint, arguments: Options | None) -> None:
-    """:func:`ppg_integrations.sqlalchemy.startup.refuse`, but for ``flask ppg``.
+    """:func:`ppg_integrations.startup.refuse` for psycopg's pools, but for ``flask ppg``.
 
     That shows such things, and may be there to mend the URL.
     """
     if not within_ppg():
-        startup.refuse(endpoint, arguments or {})
+        startup.refuse(endpoint, arguments, name="kwargs", instead=pools.INSTEAD)
 
 
 def _driver(argument: object, found: Found | None) -> str:

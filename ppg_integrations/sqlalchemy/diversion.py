@@ -4,9 +4,11 @@ Where an endpoint is diverted for the calling thread, a *new* connection is dire
 rest: that the thread gets no idle connection that leads to the pooler, which other threads put back
 at any time, and that nobody gets the direct one after it.
 
-The listeners are installed with the first diversion, so a process that has none pays nothing; and
-on all pools at once, because adding one to a pool that threads are using can break their iteration
-over those that it has (see the note at ``sqlalchemy.event.listen``).
+The listeners are installed at start-up, by what may divert later on, and not when it does: adding
+one to pools that threads are using can break their iteration over those that they have (see the
+note at ``sqlalchemy.event.listen``). A process that never calls ``init_migrate`` pays nothing. In
+the others, to take a connection from a pool and to put it back takes 1.3 µs longer, 0.9 of them
+SQLAlchemy's for having listeners at all. With a ``SELECT 1`` through a local pooler it takes 250.
 """
 
 from __future__ import annotations
@@ -31,11 +33,19 @@ _lock: Final = threading.Lock()
 
 
 def prepare() -> None:
-    """To be called before an endpoint says for the first time that it is diverted."""
+    """To be called at start-up, where an endpoint may be diverted later; again changes nothing."""
     with _lock:
         if not event.contains(Pool, "checkout", _replace):
             event.listen(Pool, "checkin", _leave)
             event.listen(Pool, "checkout", _replace)
+
+
+def withdraw() -> None:
+    """Undoes :func:`prepare`, for tests, while no other thread uses a pool."""
+    with _lock:
+        if event.contains(Pool, "checkout", _replace):
+            event.remove(Pool, "checkin", _leave)
+            event.remove(Pool, "checkout", _replace)
 
 
 def opened(record: ConnectionPoolEntry, endpoint: Endpoint | None, *, kept: bool) -> None:
@@ -48,7 +58,6 @@ def opened(record: ConnectionPoolEntry, endpoint: Endpoint | None, *, kept: bool
     """
     record.info[_ENDPOINT] = endpoint
     if not kept:
-        prepare()
         record.info[_ONCE] = True
 
 

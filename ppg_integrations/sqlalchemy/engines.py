@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 
-from ppg_integrations import names
+from ppg_integrations import names, startup
 from ppg_integrations.current import CurrentPair, Endpoint, follow
-from ppg_integrations.errors import ConfigurationError, MissingURLError
+from ppg_integrations.errors import ConfigurationError, DriverError, MissingURLError
 
-from . import startup
 from .options import checked_driver, default_driver, engine_options, engine_url
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def create_engine(
         PPGError: there is no such driver, or what was found as the pair cannot be used.
     """
     endpoint = _endpoint(pair, direct=direct, environ=os.environ)
-    startup.refuse(endpoint, options.get("connect_args") or {})
+    startup.refuse(endpoint, options.get("connect_args"), instead="an engine with direct=True")
     return engine(endpoint, driver=driver, serverless=serverless, options=options)
 
 
@@ -69,7 +69,7 @@ def create_async_engine(
         PPGError: as there.
     """
     endpoint = _endpoint(pair, direct=direct, environ=os.environ)
-    startup.refuse(endpoint, options.get("connect_args") or {})
+    startup.refuse(endpoint, options.get("connect_args"), instead="an engine with direct=True")
     return async_engine(endpoint, driver=driver, serverless=serverless, options=options)
 
 
@@ -108,6 +108,13 @@ def async_engine(
     options: Mapping[str, Any],
 ) -> AsyncEngine:
     """An engine for asyncio whose connections ask `endpoint`; see :func:`create_async_engine`."""
+    try:
+        import_module("greenlet")  # SQLAlchemy 2.1 does not install it by itself
+    except ImportError as error:
+        raise DriverError(
+            f"SQLAlchemy's engine for asyncio cannot be used: {error}",
+            hint='pip install "sqlalchemy[asyncio]"',
+        ) from None
     from sqlalchemy.ext import asyncio
 
     name = default_driver(asynchronous=True) if driver is None else checked_driver(driver)

@@ -15,6 +15,7 @@ from sqlalchemy.exc import MissingGreenlet
 from ppg_integrations import conversions
 from ppg_integrations.current import Endpoint
 from ppg_integrations.errors import ConfigurationError
+from ppg_integrations.secret import MaskedStr
 
 from . import diversion, pooling
 
@@ -42,6 +43,15 @@ _engines: Final[WeakSet[Engine]] = WeakSet()
 _dialects: Final[WeakSet[Dialect]] = WeakSet()
 
 
+class _Password(MaskedStr):
+    """One that stays masked when ``URL.translate_connect_args`` makes a text of it."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return self
+
+
 class Plugin(CreateEnginePlugin):
     """``create_engine(..., plugins=["ppg"], ppg=endpoint)``; :func:`.engine_options` writes it."""
 
@@ -63,11 +73,19 @@ class Plugin(CreateEnginePlugin):
         self._given = frozenset(kwargs.get("connect_args") or ())
 
     def update_url(self, url: URL) -> URL:
-        """Nothing of it stands in the URL."""
-        return url
+        """Hides the password in what SQLAlchemy makes of the URL, the variables of its frames.
+
+        Error reporters print those whenever a connection fails.
+        """
+        return url.set(password=_Password(url.password)) if url.password else url
 
     def engine_created(self, engine: Engine) -> None:
         """Listens to each connection that the engine is about to open."""
+        password = engine.url.password
+        if isinstance(password, _Password):
+            # It hides its password itself. Who makes another engine from it, such as an env.py,
+            # gets what was there: asyncpg takes a plain text only.
+            engine.url = engine.url.set(password="".join(password))
         event.listen(engine, "do_connect", _Opener(engine, self._endpoint, self._given).open)
         _engines.add(engine)
         _dialects.add(engine.dialect)

@@ -48,8 +48,8 @@ def fit(arguments: MutableMapping[str, Any]) -> None:
     Flask-SQLAlchemy lays ``SQLALCHEMY_ENGINE_OPTIONS`` over the options of its constructor key by
     key: a pool of the one can meet the sizes of the other.
     """
-    own = arguments.get("poolclass")
-    if arguments.get("pool") is not None:
+    own, pool = arguments.get("poolclass"), arguments.get("pool")
+    if pool is not None:
         wrong = frozenset(DEFAULTS)
     elif own is not None and not issubclass(own, QueuePool):
         wrong = _QUEUE
@@ -58,3 +58,7 @@ def fit(arguments: MutableMapping[str, Any]) -> None:
     for name in wrong:
         if arguments.get(name) == DEFAULTS[name]:
             del arguments[name]
+    # Sizes of the user's, then: they win over a pool of ours, which keeps nothing.
+    if own is NullPool and (pool is not None or _QUEUE & arguments.keys()):
+        del arguments["poolclass"]
+        arguments.update({**options(arguments, keeps=True), **arguments})

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import traceback
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 
 import pytest
 
 from ppg_integrations import ConnectionPair, PostgresURL, current
 from ppg_integrations.current import CurrentPair, Destination, Endpoint, follow
 from ppg_integrations.errors import (
+    ChoiceError,
     MissingDirectURLError,
     MissingURLError,
     PPGWarning,
@@ -122,14 +126,39 @@ def test_a_pair_that_comes_later_is_found(tmp_path):
     assert followed.error is None
 
 
-def test_an_error_has_no_frames_of_earlier_raises(tmp_path):
+def test_an_error_keeps_nothing_of_those_who_met_it_before(tmp_path):
     followed = follow(env_file=tmp_path / ".env", environ={})
-    depths = []
-    for _ in range(2):
-        with pytest.raises(MissingURLError) as caught:
-            _ = followed.pair
-        depths.append(len(traceback.extract_tb(caught.value.__traceback__)))
-    assert depths[0] == depths[1]
+    for text in ("one", "two"):
+        try:
+            raise ValueError(text)
+        except ValueError as other:
+            with pytest.raises(MissingURLError) as caught:
+                _ = followed.pair
+            assert caught.value.__context__ is other
+        assert (caught.value.message, caught.value.hint) == (
+            followed.error.message,
+            followed.error.hint,
+        )
+    assert followed.error.__context__ is None
+    assert followed.error.__traceback__ is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ProviderUnavailableError("down", hint="wait", provider="neon", status=503, request_id="r"),
+        ChoiceError("which?", option="project", choices=(("a", "b"),), provider="neon"),
+    ],
+)
+def test_an_error_is_raised_with_all_it_has(error):
+    def find():
+        raise error
+
+    followed = CurrentPair(find, env_file=None)
+    with pytest.raises(type(error)) as caught:
+        _ = followed.pair
+    assert vars(caught.value) == vars(error)
+    assert str(caught.value) == str(error)
 
 
 def test_what_cannot_be_found_is_looked_for_again_after_a_while(monkeypatch):
@@ -248,6 +277,77 @@ def test_many_threads_make_one_look(path):
         thread.join()
     assert seen == [("second", "second")] * 8
     assert len(found) == 1
+
+
+def test_nobody_goes_on_with_the_old_pair_while_another_thread_reads_the_new_one(path):
+    followed = follow(env_file=path, environ={})
+    find, begun, go = followed._find, threading.Event(), threading.Event()
+
+    def slow():
+        begun.set()
+        assert go.wait(10)
+        return find()
+
+    followed._find = slow
+    write(path, "second")
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(passwords, followed)
+        assert begun.wait(10)
+        second = threads.submit(passwords, followed)
+        with pytest.raises(FutureTimeout):
+            second.result(0.1)
+        go.set()
+        assert first.result(10) == second.result(10) == ("second", "second")
+
+
+def test_while_the_api_is_down_nobody_waits_for_the_thread_that_asks_again(tmp_path, monkeypatch):
+    slot = tmp_path / "slot.json"
+    slot.write_text("1")
+    begun, go = threading.Event(), threading.Event()
+    answers = [lambda: pair_of("first", str(slot))]
+    followed = CurrentPair(lambda: answers[-1](), env_file=None)
+
+    def down():
+        raise ProviderUnavailableError("down")
+
+    def slow():
+        begun.set()
+        assert go.wait(10)
+        return pair_of("second", str(slot))
+
+    answers.append(down)
+    slot.unlink()
+    with pytest.warns(PPGWarning):
+        assert passwords(followed) == ("first", "first")
+    answers.append(slow)
+    later = current.time.monotonic() + 10
+    monkeypatch.setattr(current.time, "monotonic", lambda: later)
+    with ThreadPoolExecutor() as threads:
+        asks = threads.submit(passwords, followed)
+        assert begun.wait(10)
+        assert threads.submit(passwords, followed).result(10) == ("first", "first")
+        go.set()
+        assert asks.result(10) == ("second", "second")
+
+
+def test_a_refusal_is_said_once_even_where_warnings_are_errors(path):
+    followed = follow(env_file=path, environ={})
+    write(path, "second", database="other")
+    with pytest.raises(PPGWarning, match="another database"):
+        _ = followed.pair
+    assert passwords(followed) == ("first", "first")
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of threads, which is the point
+def test_a_child_waits_for_no_thread_of_its_parent(path):
+    followed = follow(env_file=path, environ={})
+    write(path, "second")
+    with followed._lock:
+        child = os.fork()
+        if child == 0:
+            signal.alarm(10)
+            os._exit(0 if passwords(followed) == ("second", "second") else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_an_override_hides_what_is_found(tmp_path):

@@ -58,3 +58,12 @@ def test_nothing_of_it_is_shown():
     for shown in (repr(environ), str(environ), repr(environ.config), repr(environ.environ)):
         assert "napi_secret" not in shown
         assert "hunter2" not in shown
+
+
+def test_a_blank_hides_nothing():
+    environ = Layered(
+        {"DATABASE_URL": " "},
+        {"DATABASE_URL": URL.format("pooled"), "DIRECT_URL": URL.format("direct")},
+    )
+    pair = resolve(env_file=False, environ=environ)
+    assert str(pair.pooled_source) == "DATABASE_URL in the environment"

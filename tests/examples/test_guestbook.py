@@ -3,50 +3,19 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.examples.copies import ROOT, Copy
+
 EXAMPLE = ROOT / "example_projects" / "django_guestbook"
-
-
-class Guestbook:
-    """A copy of the example, so that a run leaves nothing in the checkout."""
-
-    def __init__(self, folder, **environ):
-        ignored = shutil.ignore_patterns(".env", ".ppg", ".venv", "__pycache__", ".pytest_cache")
-        self.folder = shutil.copytree(EXAMPLE, folder / EXAMPLE.name, ignore=ignored)
-        self.environ = {
-            "PATH": os.environ["PATH"],
-            "HOME": os.environ["HOME"],
-            "PYTHONPATH": str(ROOT),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            **environ,
-        }
-
-    def run(self, *command, status=0):
-        done = subprocess.run(
-            [sys.executable, "-W", "error", *command],
-            cwd=self.folder,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == status, done.stdout + done.stderr
-        return done.stdout + done.stderr
 
 
 @pytest.fixture
 def guestbook(tmp_path, generated):
-    return Guestbook(
+    return Copy(
+        EXAMPLE,
         tmp_path,
         DEBUG="1",
         DATABASE_URL=generated.pooled.reveal(),
@@ -57,7 +26,7 @@ def guestbook(tmp_path, generated):
 @pytest.fixture
 def unconfigured(tmp_path):
     """No DEBUG, no key, no URL: what an image build has."""
-    return Guestbook(tmp_path)
+    return Copy(EXAMPLE, tmp_path)
 
 
 @pytest.mark.parametrize(

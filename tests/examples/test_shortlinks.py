@@ -2,48 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.examples.copies import ROOT, Copy
+
 EXAMPLE = ROOT / "example_projects" / "flask_shortlinks"
 
-# Flask-Migrate's env.py asks for the old name first.
-WARNINGS = ("-W", "error", "-W", "ignore:'get_engine' is deprecated:DeprecationWarning")
 
-
-class Shortlinks:
-    """A copy of the example, so that a run leaves nothing in the checkout."""
-
+class Shortlinks(Copy):
     def __init__(self, folder, **environ):
-        ignored = shutil.ignore_patterns(".env", ".ppg", ".venv", "__pycache__", ".pytest_cache")
-        self.folder = shutil.copytree(EXAMPLE, folder / EXAMPLE.name, ignore=ignored)
-        self.environ = {
-            "PATH": os.environ["PATH"],
-            "HOME": os.environ["HOME"],
-            "PYTHONPATH": str(ROOT),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            **environ,
-        }
-
-    def run(self, *command, status=0):
-        done = subprocess.run(
-            [sys.executable, *WARNINGS, *command],
-            cwd=self.folder,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == status, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        # Flask-Migrate's env.py asks for the old name first.
+        old = "ignore:'get_engine' is deprecated:DeprecationWarning"
+        super().__init__(EXAMPLE, folder, warnings=[old], **environ)
 
     def flask(self, *command, status=0):
         return self.run("-m", "flask", *command, status=status)

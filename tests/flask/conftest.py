@@ -15,8 +15,9 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import text
 
-from ppg_integrations.flask import PPG
+from ppg_integrations.flask import PPG, foreign
 from ppg_integrations.providers.base import Generated
+from ppg_integrations.sqlalchemy import diversion
 
 #: A pair of one host that tells its other half, and leads nowhere.
 POOLED = "postgresql://ada:sesame@ep-cool-rain-pooler.eu-central-1.aws.neon.tech/shop"
@@ -43,6 +44,13 @@ class Made(NamedTuple):
     def scalar(self, statement: str, bind: str | None = None) -> Any:
         with self.app.app_context(), self.db.engines[bind].connect() as connection:
             return connection.execute(text(statement)).scalar()
+
+
+@pytest.fixture(autouse=True)
+def unprepared() -> None:
+    """What listens to all engines since an earlier test would hide that this one did not ask for it."""
+    diversion.withdraw()
+    foreign.withdraw()
 
 
 @pytest.fixture(autouse=True)

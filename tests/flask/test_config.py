@@ -404,8 +404,9 @@ def test_startup_options_on_the_pooled_half_are_refused(settings, where):
 @pytest.mark.parametrize("method", ["connection_pool", "async_connection_pool"])
 def test_a_pool_of_psycopgs_own_refuses_them_too(method):
     make = getattr(state_of(DATABASE_URL=POOLED, DIRECT_URL=DIRECT), method)
-    with pytest.raises(ConfigurationError, match="startup options"):
+    with pytest.raises(ConfigurationError, match=r'from kwargs\["options"\]') as caught:
         make(kwargs={"options": "-c geqo=off"})
+    assert "a pool with direct=True" in caught.value.hint
     make(kwargs={"application_name": "shop"})
     make(kwargs=dict)
     make(kwargs={"options": "-c geqo=off"}, direct=True)
@@ -543,3 +544,10 @@ def test_a_driver_for_event_loops_says_so_where_there_is_none(make_app, generate
     made = make_app({**urls(generated), "PPG_DRIVER": "asyncpg"})
     with made.app.app_context(), pytest.raises(ConfigurationError, match="asyncpg, works in an"):
         made.db.session.execute(text("SELECT 1"))
+
+
+def test_what_somebody_else_calls_ppg_is_let_be():
+    state = state_of(DATABASE_URL=POOLED, PPG_FEATURE_FLAGS={"a": 1}, PPG_ICONS=["x"])
+    assert state.pair.pooled.host == make_url(POOLED).host
+    with pytest.raises(ConfigurationError, match=r"PPG_TIMEOUT in app\.config is a list"):
+        initialised(PPG_TIMEOUT=[])

@@ -15,6 +15,7 @@ from sqlalchemy import NullPool, QueuePool
 
 from ppg_integrations import problems
 from ppg_integrations.flask import PPG
+from ppg_integrations.flask.cli import loading
 from ppg_integrations.flask.findings import TABLE
 from ppg_integrations.flask.hazards import hazards
 from ppg_integrations.problems import Problem
@@ -190,6 +191,21 @@ def test_options_that_flask_sqlalchemy_was_given_in_vain() -> None:
     assert ids(built(config, nothing, engine_options=wanted)) == []
 
 
+def test_options_that_flask_sqlalchemy_was_given_where_nothing_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    direct = built(
+        {"DATABASE_URL": POOLED, "PPG_DIRECT": "1"}, nothing, engine_options={"pool_size": 20}
+    )
+    monkeypatch.setenv("VERCEL", "1")
+    frozen = built({"DATABASE_URL": POOLED}, nothing, engine_options={"pool_size": 20})
+    for made in (direct, frozen):
+        with made.app.app_context():
+            assert made.db.engine.pool.size() == 20
+    assert ids(direct) == []
+    assert ids(frozen) == ["pool-when-serverless"]
+
+
 # -- pools ----------------------------------------------------------------------------------------
 
 
@@ -258,6 +274,22 @@ def test_doctor_names_them_and_only_errors_make_it_fail(
     result = runner(make_app(swapped).app).invoke(args=["ppg", "doctor", "--json"])
     assert result.exit_code == 1
     assert [each["id"] for each in json.loads(result.stdout)["problems"]] == ["swapped"]
+
+
+def test_doctor_shows_what_the_pooler_refuses(make_app: Make, generated: Generated) -> None:
+    """It looks at an app that would not start, and so must not trip over the same."""
+    pooled = generated.pooled.replace(
+        params={**generated.pooled.params, "options": "-c statement_timeout=5000"}
+    )
+    config = {**urls(generated), "DATABASE_URL": pooled.reveal()}
+    for name, value in ((OPTIONS, {}), (OPTIONS, {"poolclass": NullPool})):
+        with loading():
+            made = make_app({**config, name: value})
+        result = runner(made.app).invoke(args=["ppg", "doctor", "--json"])
+        assert result.exit_code == 1
+        listed = [each["id"] for each in json.loads(result.stdout)["problems"]]
+        assert "startup-parameters" in listed
+        assert ("pool-off" in listed) == bool(value)
 
 
 def test_each_finding_has_an_id_of_its_own() -> None:

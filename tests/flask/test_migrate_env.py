@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from types import MappingProxyType
 
 import flask_migrate
 import pytest
 import sqlalchemy
+from sqlalchemy import make_url
 
 from ppg_integrations.errors import MissingDirectURLError
 from tests.flask.projects import Site, port, urls
@@ -115,6 +117,83 @@ def test_engines_that_lead_elsewhere_or_connect_later_are_left_alone(
         assert set(ports().values()) == {pooled}
     for engine in engines.values():
         engine.dispose()
+
+
+@pytest.fixture
+def in_migration(tmp_path, generated, servers):
+    """Gives what a function gives for a connection of an engine that a migration makes."""
+
+    def call(url, function, config=MappingProxyType({}), **options):
+        def use():
+            engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool, **options)
+            with engine.connect() as connection:
+                found.append(function(connection))
+
+        found = []
+        with Site(tmp_path, generated, servers, config={**config, "USE": use}) as site:
+            site.init()
+            site.revision("one", 'from flask import current_app\ncurrent_app.config["USE"]()')
+            site.flask("db", "upgrade")
+        return found[0]
+
+    return call
+
+
+def user_and_port(connection):
+    return connection.scalar(sqlalchemy.text("SELECT session_user")), port(connection)
+
+
+def test_an_engine_for_another_role_keeps_its_role(in_migration, generated, servers):
+    """Such as the owner of the tables, on the same pooler."""
+    owner = servers.generate("owner", database=generated.pooled.database)
+    assert owner.pooled.user != generated.pooled.user
+    found = in_migration(uri(owner), user_and_port)
+    assert found == (owner.pooled.user, generated.pooled.port)
+
+
+def test_the_password_is_that_of_the_pair_now(in_migration, generated):
+    """A rotation may have replaced the one in ``env.py``."""
+    found = in_migration(make_url(uri(generated)).set(password="old"), user_and_port)
+    assert found == (generated.direct.user, generated.direct.port)
+
+
+def of_libpq(connection):
+    return {
+        "port": str(port(connection)),
+        **connection.connection.driver_connection.info.get_parameters(),
+    }
+
+
+@pytest.mark.parametrize("way", ["url", "connect_args"])
+def test_what_such_an_engine_demands_of_tls_stays(in_migration, generated, servers, way):
+    strict = {
+        "sslmode": "verify-full",
+        "sslrootcert": str(servers._server_folder() / "tls/ca.pem"),
+        "options": "-c statement_timeout=7s",
+    }
+    url, more = make_url(uri(generated)), {}
+    if way == "url":
+        url = url.update_query_dict(strict)
+    else:
+        more["connect_args"] = strict
+    assert generated.direct.params["sslmode"] == "require"
+    found = in_migration(url, of_libpq, **more)
+    assert found.items() >= {"port": str(generated.direct.port), **strict}.items()
+
+
+def test_what_it_has_from_the_pooled_url_is_the_direct_ones(in_migration, generated):
+    def named(url, name):
+        return url.replace(params={**url.params, "application_name": name})
+
+    pooled = named(generated.pooled, "pooled")
+    config = {
+        "DATABASE_URL": pooled.reveal(),
+        "DIRECT_URL": named(generated.direct, "direct").reveal(),
+    }
+    url = pooled.sqlalchemy("psycopg").update_query_dict({"connect_timeout": "9"})
+    found = in_migration(url, of_libpq, config)
+    expected = {"application_name": "direct", "sslmode": "require", "connect_timeout": "9"}
+    assert found.items() >= expected.items()
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import flask_migrate
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, Pool, event, text
 from sqlalchemy.exc import OperationalError
 
 from tests.flask.projects import Site, port
@@ -138,14 +138,17 @@ def test_a_session_that_outlives_the_run_is_pooled_from_its_next_transaction(sit
 
 def test_requests_of_other_threads_stay_pooled_and_meet_no_error(site, in_migration):
     started, stop = threading.Event(), threading.Event()
-    seen, migration = [], []
+    seen, migration, threads = [], [], []
 
     @in_migration
     def _(op):
         op.execute("COMMIT")  # the table is there for the requests from now on
         migration.append(kind(site, op.get_bind()))
         begun = len(seen)
-        while len(seen) < begun + 40:  # with both going on, each takes connections
+        # With both going on, each takes connections. A thread that has ended has failed.
+        until = time.monotonic() + 20
+        while len(seen) < begun + 40 and not any(each.done() for each in threads):
+            assert time.monotonic() < until, "nothing is served"
             migration.append(engine_kind(site))
 
     def serve():
@@ -157,7 +160,7 @@ def test_requests_of_other_threads_stay_pooled_and_meet_no_error(site, in_migrat
             started.set()
 
     with ThreadPoolExecutor(3) as pool:
-        threads = [pool.submit(serve) for _ in range(3)]
+        threads.extend(pool.submit(serve) for _ in range(3))
         try:
             assert started.wait(20)
             before = site.logins()
@@ -171,6 +174,30 @@ def test_requests_of_other_threads_stay_pooled_and_meet_no_error(site, in_migrat
     assert set(seen) == {"pooled"}
     assert set(migration) == {"direct"}
     assert counters.direct_logins == len(migration)
+
+
+@pytest.mark.parametrize(("target", "name"), [(Pool, "checkout"), (Engine, "do_connect")])
+def test_a_run_that_begins_does_not_disturb_a_request_that_connects(site, target, name):
+    """Its thread is walking the listeners of all pools, or of all engines."""
+    inside, go_on = threading.Event(), threading.Event()
+
+    def slow(*_):
+        inside.set()
+        assert go_on.wait(20)
+
+    event.listen(target, name, slow)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            request = pool.submit(site.port)
+            try:
+                assert inside.wait(20)
+                with site.app.app_context():
+                    flask_migrate.heads()
+            finally:
+                go_on.set()
+            assert request.result(timeout=20) == site.generated.pooled.port
+    finally:
+        event.remove(target, name, slow)
 
 
 def test_an_upgrade_in_a_thread_leaves_the_main_one_pooled(site, in_migration):

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import threading
+import time
 import warnings
 from pathlib import Path
 
@@ -167,13 +168,14 @@ def test_threads_see_one_pair_or_the_other_and_no_mixture(make_app, env_file, ge
             thread.start()
         for turn in range(20):
             replace_env(env_file, rotated if turn % 2 == 0 else generated)
-            begun = len(seen)
-            while len(seen) < begun + 4 and not failed:
+            begun, until = len(seen), time.monotonic() + 20
+            while len(seen) < begun + 4 and not failed and time.monotonic() < until:
                 stop.wait(0.005)
         stop.set()
         for thread in threads:
             thread.join(20)
     assert not failed
+    assert not any(thread.is_alive() for thread in threads)
     assert {*seen} == {generated.pooled.user, rotated.pooled.user}
 
 

@@ -9,6 +9,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy
 from flask import Flask
@@ -189,6 +190,20 @@ def test_an_engine_of_another_kind_is_refused(make_app, generated, left):
         engine.dispose()
 
 
+def test_an_engine_that_asks_for_the_pair_itself(make_app, generated, there):
+    """What it has kept from before is no reason to refuse it."""
+    made = make_app(urls(generated))
+    own = sqlalchemy.create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(made.state.pair.direct.reveal())
+    )
+    with own.connect() as connection:
+        assert connection.scalar(text(HERE)) != there
+    with testing.test_databases():
+        with own.connect() as connection:
+            assert connection.scalar(text(HERE)) == there
+        own.dispose()
+
+
 @pytest.mark.parametrize("driver", ["psycopg2", "asyncpg"])
 def test_with_another_driver(make_app, generated, there, driver):
     """The guard asks the server, below SQLAlchemy: in each driver's way."""
@@ -260,6 +275,18 @@ def test_a_database_that_no_run_has_made_is_not(make_app, generated, left, there
         with pytest.raises(ConfigurationError, match="no test run of ours") as caught:
             make_app(urls(generated))
         assert f'DROP DATABASE "{name}"' in caught.value.hint
+    assert left() == [name]
+
+
+@pytest.mark.parametrize("comment", ["NULL", f"'{testdatabase.MARK} (0123)'"])
+def test_what_took_its_place_meanwhile_is_not_dropped(make_app, generated, left, there, comment):
+    name = there.partition(":")[0]
+    with testing.test_databases():
+        make_app(urls(generated))
+        with connect(generated.direct) as connection:
+            connection.execute(f'DROP DATABASE "{name}"')
+            connection.execute(f'CREATE DATABASE "{name}"')
+            connection.execute(f'COMMENT ON DATABASE "{name}" IS {comment}')
     assert left() == [name]
 
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Iterator
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import asyncpg
@@ -21,8 +22,9 @@ from ppg_integrations.errors import (
     MissingDirectURLError,
 )
 from ppg_integrations.providers.base import Generated
-from ppg_integrations.sqlalchemy import create_async_engine, create_engine, engine_options
+from ppg_integrations.sqlalchemy import create_async_engine, create_engine, diversion
 from ppg_integrations.sqlalchemy.engines import async_engine, engine
+from ppg_integrations.sqlalchemy.options import engine_options, engine_url
 from ppg_integrations.urls import PostgresURL
 
 from .conftest import ASYNC, SYNC, connects, endpoint_of, pair_of, use, who, who_async
@@ -79,12 +81,18 @@ def test_what_is_no_pair_is_said_at_once(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_startup_options_on_the_pooled_url_are_refused_at_once(endpoint: Endpoint) -> None:
-    with pytest.raises(ConfigurationError, match="statement_timeout"):
+    with pytest.raises(ConfigurationError, match="statement_timeout") as caught:
         create_engine(endpoint.current, connect_args={"options": "-c statement_timeout=1"})
     with pytest.raises(ConfigurationError, match="statement_timeout"):
         create_async_engine(
             endpoint.current, connect_args={"server_settings": {"statement_timeout": "1"}}
         )
+    assert "an engine with direct=True" in caught.value.hint
+    made = create_engine(
+        endpoint.current, direct=True, connect_args={"options": "-c statement_timeout=7s"}
+    )
+    with made.connect() as connection:
+        assert connection.scalar(text("SHOW statement_timeout")) == "7s"
 
 
 def test_no_direct_url(generated: Generated) -> None:
@@ -94,6 +102,7 @@ def test_no_direct_url(generated: Generated) -> None:
 
 
 def test_a_connection_that_is_direct_for_once_does_not_stay(generated: Generated, logins) -> None:
+    diversion.prepare()
     diverted = [True]
     endpoint = endpoint_of(generated.pooled, generated.direct, diverted=lambda: diverted[0])
     made = engine(endpoint, driver="psycopg", options={})
@@ -110,6 +119,7 @@ def test_a_connection_that_is_direct_for_once_does_not_stay(generated: Generated
 
 @pytest.mark.parametrize("driver", ASYNC)
 def test_direct_for_once_in_an_event_loop(driver: str, generated: Generated, logins) -> None:
+    diversion.prepare()
     diverted = [True]
     endpoint = endpoint_of(generated.pooled, generated.direct, diverted=lambda: diverted[0])
     made = async_engine(endpoint, driver=driver, options={})
@@ -206,6 +216,16 @@ def test_a_listener_of_the_user_may_connect_itself(early: bool, generated: Gener
         made.dispose()
 
 
+@pytest.mark.parametrize("native", [False, True])
+def test_what_the_dialect_adds_to_the_arguments_stays(native: bool, endpoint: Endpoint) -> None:
+    """psycopg's adapters, which know of options such as this one."""
+    made = engine(endpoint, driver="psycopg", options={"native_inet_types": native})
+    with made.connect() as connection:
+        found = connection.scalar(text("SELECT inet '192.0.2.7'"))
+    made.dispose()
+    assert found == (IPv4Address("192.0.2.7") if native else "192.0.2.7")
+
+
 @pytest.mark.parametrize("driver", ["psycopg", "psycopg2", "asyncpg"])
 def test_no_password_anywhere(
     driver: str, generated: Generated, caplog: pytest.LogCaptureFixture
@@ -229,23 +249,26 @@ def test_no_password_anywhere(
         options = engine_options(endpoint, driver=driver, environ={})
         shown += map(repr, (made, made.url, made.pool, endpoint, options))
         shown += map(str, (made, made.url, made.pool))
+        # Other engines may be made from it, also by asyncpg, which takes no subclass of str.
+        assert type(made.url.password) is str
+        assert made.url == engine_url(endpoint, driver)
     found = "\n".join((*shown, caplog.text))
     assert "Created new connection" in caplog.text
     assert "keywords = " in found
+    assert "cparams = " in found
     assert generated.pooled.password is not None
     assert generated.pooled.password.reveal() not in found
     assert "wrong-horse-battery" not in found
 
 
 def told(fault: BaseException | None) -> Iterator[str]:
-    """All that an error reporter would show, with the variables of our own frames."""
+    """All that an error reporter would show, with the variables of our frames and SQLAlchemy's."""
     while fault is not None:
         yield from traceback.format_exception(type(fault), fault, fault.__traceback__)
         for frame, _ in traceback.walk_tb(fault.__traceback__):
-            if "ppg_integrations" in frame.f_code.co_filename:
+            if frame.f_globals["__name__"].startswith(("ppg_integrations.", "sqlalchemy.")):
                 for name, value in dict(frame.f_locals).items():
-                    if name != "cparams":  # SQLAlchemy's, with what it makes of the URL
-                        yield f"{name} = {value!r}"
+                    yield f"{name} = {value!r}"
         fault = fault.__cause__ or fault.__context__
 
 

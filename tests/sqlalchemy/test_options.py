@@ -11,8 +11,9 @@ from sqlalchemy.engine import CreateEnginePlugin
 
 from ppg_integrations.current import CurrentPair, Endpoint
 from ppg_integrations.errors import ConfigurationError, DriverError, MissingURLError
-from ppg_integrations.sqlalchemy import default_driver, engine_options, engine_url
+from ppg_integrations.sqlalchemy import create_async_engine
 from ppg_integrations.sqlalchemy.engines import async_engine, engine
+from ppg_integrations.sqlalchemy.options import default_driver, engine_options, engine_url
 from ppg_integrations.urls import PostgresURL
 
 from .conftest import endpoint_of
@@ -57,15 +58,15 @@ def test_a_server_keeps_a_small_pool(pooled: Endpoint) -> None:
 
 def test_nothing_is_kept_on_a_serverless_platform(pooled: Endpoint) -> None:
     found = options(pooled, environ={"VERCEL": "1"})
-    assert found["poolclass"] is sqlalchemy.NullPool
+    assert issubclass(found["poolclass"], sqlalchemy.NullPool)
     assert not set(SIZES) & found.keys()
     assert "poolclass" not in options(pooled, environ={"VERCEL": "1"}, serverless=False)
-    assert options(pooled, serverless=True)["poolclass"] is sqlalchemy.NullPool
+    assert issubclass(options(pooled, serverless=True)["poolclass"], sqlalchemy.NullPool)
 
 
 def test_nothing_is_kept_of_the_direct_endpoint() -> None:
     endpoint = Endpoint(endpoint_of(POOLED, DIRECT).current, direct=True)
-    assert options(endpoint)["poolclass"] is sqlalchemy.NullPool
+    assert issubclass(options(endpoint)["poolclass"], sqlalchemy.NullPool)
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "psycopg2", "asyncpg"])
@@ -101,6 +102,18 @@ def test_a_pool_of_the_users_gets_no_options_of_ours(pooled: Endpoint) -> None:
     own = sqlalchemy.QueuePool(lambda: None)
     made = engine(pooled, driver="psycopg", options={"pool": own})
     assert made.pool is own
+
+
+@pytest.mark.parametrize("direct", [False, True])
+def test_sizes_that_somebody_adds_win_over_a_pool_that_keeps_nothing(direct: bool) -> None:
+    """Flask-SQLAlchemy lays our options over those of its constructor."""
+    endpoint = Endpoint(endpoint_of(POOLED, DIRECT).current, direct=direct)
+    ours = options(endpoint, serverless=not direct)
+    made = sqlalchemy.create_engine(POOLED.sqlalchemy(), **{"pool_size": 20, **ours})
+    assert type(made.pool) is sqlalchemy.QueuePool
+    assert (made.pool.size(), made.pool._max_overflow, made.pool._recycle) == (20, 5, 300)
+    own = sqlalchemy.QueuePool(lambda: None)
+    assert sqlalchemy.create_engine(POOLED.sqlalchemy(), **{"pool": own, **ours}).pool is own
 
 
 def test_the_users_are_laid_over_deeply_and_copied(pooled: Endpoint) -> None:
@@ -155,6 +168,15 @@ def test_a_driver_that_does_not_fit(make, driver: str, hint: str, pooled: Endpoi
     with pytest.raises(ConfigurationError, match=driver) as caught:
         make(pooled, driver=driver, options={})
     assert hint in caught.value.hint
+
+
+def test_sqlalchemy_without_its_extra_for_asyncio(
+    pooled: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "greenlet", None)
+    with pytest.raises(DriverError, match="greenlet") as caught:
+        create_async_engine(pooled.current)
+    assert 'pip install "sqlalchemy[asyncio]"' in caught.value.hint
 
 
 @pytest.mark.parametrize(

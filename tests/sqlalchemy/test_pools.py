@@ -17,7 +17,7 @@ import pytest
 
 from ppg_integrations import pools
 from ppg_integrations.current import Endpoint, follow
-from ppg_integrations.errors import DriverError, MissingURLError
+from ppg_integrations.errors import DriverError, MissingDirectURLError, MissingURLError
 from ppg_integrations.pools import async_connection_pool, connection_pool
 from ppg_integrations.providers.base import Generated
 from ppg_integrations.providers.local.servers import LocalServers
@@ -130,6 +130,75 @@ def test_without_a_pair_it_says_so_at_once_until_there_is_one(
         asyncio.run(run_async())
     else:
         run()
+
+
+def test_without_a_direct_url_it_says_so_at_once(generated: Generated) -> None:
+    endpoint = Endpoint(endpoint_of(generated.pooled).current, direct=True)
+    with connection_pool(endpoint, timeout=0.5) as pool, pytest.raises(MissingDirectURLError):
+        who(pool)
+
+    async def run() -> None:
+        async with async_connection_pool(endpoint, timeout=0.5) as pool:
+            with pytest.raises(MissingDirectURLError):
+                await who_async(pool)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_connection_that_died_while_idle_is_not_given_away(
+    asynchronous: bool, endpoint: Endpoint, servers: LocalServers
+) -> None:
+    database, endpoint = (
+        endpoint.current.pair.pooled.database,
+        Endpoint(endpoint.current, direct=True),
+    )
+
+    def end() -> None:
+        with servers.connect() as connection:
+            ended = connection.fetch(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+                (database,),
+            )
+        assert ended == [(True,)]
+
+    async def run() -> None:
+        async with async_connection_pool(endpoint) as pool:
+            await who_async(pool)
+            await asyncio.to_thread(end)
+            await who_async(pool)
+
+    if asynchronous:
+        asyncio.run(run())
+        return
+    with connection_pool(endpoint) as pool:
+        who(pool)
+        end()
+        who(pool)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_startup_options_from_a_function_are_refused(
+    asynchronous: bool, endpoint: Endpoint
+) -> None:
+    def given() -> dict[str, Any]:
+        return {"options": "-c geqo=off"}
+
+    async def run() -> None:
+        async with async_connection_pool(endpoint, kwargs=given, timeout=0.3) as pool:
+            await who_async(pool)
+
+    with pytest.raises(psycopg_pool.PoolTimeout) as caught:
+        if asynchronous:
+            asyncio.run(run())
+        else:
+            with connection_pool(endpoint, kwargs=given, timeout=0.3) as pool:
+                who(pool)
+    assert 'startup options for the pooled URL (geqo, from kwargs["options"])' in str(caught.value)
+    assert "a pool with direct=True" in str(caught.value)
+    direct = Endpoint(endpoint.current, direct=True)
+    with connection_pool(direct, kwargs=given) as pool, pool.connection() as connection:
+        assert connection.execute("SHOW geqo").fetchone() == ("off",)
 
 
 def test_who_waits_in_vain_is_told_why(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from ppg_integrations.errors import ConfigurationError
-from ppg_integrations.parameters import startup_options
+from .errors import ConfigurationError
+from .parameters import startup_options
 
 if TYPE_CHECKING:
-    from ppg_integrations.current import Endpoint
+    from .current import Endpoint
 
 #: Startup parameters that poolers keep track of, or pass on:
 #: https://www.pgbouncer.org/config.html#ignore_startup_parameters
@@ -18,12 +18,20 @@ _TRACKED: Final = frozenset(
 )
 
 
-def refuse(endpoint: Endpoint, arguments: Mapping[str, Any]) -> None:
+def refuse(
+    endpoint: Endpoint,
+    arguments: Mapping[str, Any] | None,
+    *,
+    name: str = "connect_args",
+    instead: str,
+) -> None:
     """Nothing, where what connects to an endpoint may do so with these arguments.
 
     Args:
         endpoint: where it leads.
         arguments: of the driver's ``connect``, as the user gave them.
+        name: what the user calls these.
+        instead: where the user can give such options, for the hint.
 
     Raises:
         ConfigurationError: the endpoint is a pooler, and the arguments or the URL have startup
@@ -32,20 +40,21 @@ def refuse(endpoint: Endpoint, arguments: Mapping[str, Any]) -> None:
     if endpoint.direct or endpoint.current.error is not None or endpoint.current.pair.one_endpoint:
         return
     pair = endpoint.current.pair
+    arguments = arguments or {}
     own = arguments.get("options")
     found = startup_options(str(own or ""))
-    where = 'connect_args["options"]'
+    where = f'{name}["options"]'
     if not found and own is None:
         found = startup_options(pair.pooled.params.get("options", ""))
         where = str(pair.pooled_source)
     if not found:  # asyncpg's
         settings = arguments.get("server_settings") or {}
         found = [name for name in settings if str(name).lower() not in _TRACKED]
-        where = 'connect_args["server_settings"]'
+        where = f'{name}["server_settings"]'
     if found:
         raise ConfigurationError(
             f"startup options for the pooled URL ({', '.join(map(str, found))}, from {where}): a "
             "transaction pooler refuses them at connect",
-            hint="Give them to direct_options=, or set them for the role: "
+            hint=f"Give them to {instead}, or set them for the role: "
             f"ALTER ROLE ... SET {found[0]} = ...",
         )
