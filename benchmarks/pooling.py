@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy
 from ratios import spread
 
-from ppg_integrations.current import CurrentPair, Endpoint
+from ppg_integrations.current import CurrentPair
+from ppg_integrations.endpoint import Endpoint
 from ppg_integrations.pair import ConnectionPair, Source
 from ppg_integrations.providers.local.servers import LocalServers
 from ppg_integrations.sqlalchemy.engines import async_engine, engine

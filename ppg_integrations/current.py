@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from copy import copy
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
 from . import names
@@ -25,18 +25,6 @@ _PAUSE: Final = 10.0
 _READS: Final = 3
 
 _Stamp = tuple[int, ...]
-
-
-class Destination(NamedTuple):
-    """Where a new connection leads.
-
-    Attributes:
-        url: the endpoint.
-        kept: False if the connection may be used once, and must not stay in a pool.
-    """
-
-    url: PostgresURL
-    kept: bool = True
 
 
 #: All there are, for :func:`_renew_locks`.
@@ -205,53 +193,6 @@ def follow(
         return look(places, pooled, direct, replica, provider, target, allow_mismatch)
 
     return CurrentPair(find, env_file=path)
-
-
-class Endpoint:
-    """One half of a pair, as something that connects asks for it: for each new connection."""
-
-    def __init__(
-        self,
-        current: CurrentPair,
-        *,
-        direct: bool = False,
-        diverted: Callable[[], bool] | None = None,
-    ) -> None:
-        """Looks at nothing yet.
-
-        Args:
-            current: the pair.
-            direct: the direct half; the pooled one by default.
-            diverted: says of the calling thread that what it connects to now is to be direct, for
-                once.
-        """
-        self.current = current
-        self.direct = direct
-        self._diverted = diverted
-
-    def destination(self) -> Destination:
-        """Where a connection that is opened now leads.
-
-        Raises:
-            MissingDirectURLError: it would be the direct endpoint, which is not known.
-            PPGError: there is no pair.
-        """
-        pair = self.current.pair
-        if self.direct:
-            return Destination(pair.require_direct())
-        if self.is_diverted():
-            return Destination(pair.require_direct(), kept=False)
-        return Destination(pair.pooled)
-
-    def is_diverted(self) -> bool:
-        """Whether what the calling thread connects to now is to be direct, for once."""
-        return self._diverted is not None and self._diverted()
-
-    def __deepcopy__(self, _memo: object) -> Endpoint:
-        return self  # a copy of a framework's configuration asks the same pair
-
-    def __repr__(self) -> str:
-        return f"<{'direct' if self.direct else 'pooled'} endpoint>"
 
 
 def _renew_locks() -> None:

@@ -16,7 +16,7 @@ from .failures import condense
 if TYPE_CHECKING:
     from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
-    from .current import Endpoint
+    from .endpoint import Endpoint
 
 #: The first one that takes functions where connections lead.
 _LEAST: Final = (3, 3)

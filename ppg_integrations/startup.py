@@ -9,7 +9,7 @@ from .errors import ConfigurationError
 from .parameters import startup_options
 
 if TYPE_CHECKING:
-    from .current import Endpoint
+    from .endpoint import Endpoint
 
 #: Startup parameters that poolers keep track of, or pass on:
 #: https://www.pgbouncer.org/config.html#ignore_startup_parameters

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ppg_integrations.current import Endpoint
+from ppg_integrations.endpoint import Endpoint
 from ppg_integrations.errors import PPGError
 
 from .printable import printable
 
 if TYPE_CHECKING:
-    from ppg_integrations.current import Destination
+    from ppg_integrations.endpoint import Destination
 
 
 class AppEndpoint(Endpoint):

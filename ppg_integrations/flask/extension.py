@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flask.sansio.app import App
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from ppg_integrations.current import Endpoint
+    from ppg_integrations.endpoint import Endpoint
     from ppg_integrations.pair import ConnectionPair
     from ppg_integrations.urls import PostgresURL
 

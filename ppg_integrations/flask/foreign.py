@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.pool import ConnectionPoolEntry
 
-    from ppg_integrations.current import Endpoint
+    from ppg_integrations.endpoint import Endpoint
 
 #: Where a connection leads, and whose it is, in the words of each driver. The password is not
 #: compared: it may be one from before a rotation.

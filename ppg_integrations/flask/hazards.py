@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from flask import Flask
     from sqlalchemy import URL, Engine
 
-    from ppg_integrations.current import CurrentPair, Endpoint
+    from ppg_integrations.current import CurrentPair
+    from ppg_integrations.endpoint import Endpoint
 
     from .state import State
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     import sqlalchemy
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from ppg_integrations.current import CurrentPair, Endpoint
+    from ppg_integrations.current import CurrentPair
+    from ppg_integrations.endpoint import Endpoint
     from ppg_integrations.layers import Layered
     from ppg_integrations.pair import ConnectionPair
 

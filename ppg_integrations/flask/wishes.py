@@ -14,7 +14,7 @@ from .cli import within_ppg
 from .config import DRIVER, SERVERLESS
 
 if TYPE_CHECKING:
-    from ppg_integrations.current import Endpoint
+    from ppg_integrations.endpoint import Endpoint
     from ppg_integrations.providers.settings import Found, Settings
 
 Options = Mapping[str, Any]

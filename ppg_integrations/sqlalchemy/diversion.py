@@ -22,7 +22,7 @@ from sqlalchemy.exc import DisconnectionError
 if TYPE_CHECKING:
     from sqlalchemy.pool import ConnectionPoolEntry
 
-    from ppg_integrations.current import Endpoint
+    from ppg_integrations.endpoint import Endpoint
 
 #: In the pool's record of a connection: the endpoint that it was opened for, and that it leaves the
 #: pool after this use.

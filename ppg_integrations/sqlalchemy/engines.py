@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy
 
 from ppg_integrations import names, startup
-from ppg_integrations.current import CurrentPair, Endpoint, follow
+from ppg_integrations.current import CurrentPair, follow
+from ppg_integrations.endpoint import Endpoint
 from ppg_integrations.errors import ConfigurationError, DriverError, MissingURLError
 
 from .options import checked_driver, default_driver, engine_options, engine_url

@@ -17,7 +17,7 @@ from ppg_integrations.parameters import SECRET
 from . import plugin, pooling
 
 if TYPE_CHECKING:
-    from ppg_integrations.current import Endpoint
+    from ppg_integrations.endpoint import Endpoint
 
 DRIVERS: Final = ("psycopg", "psycopg2", "asyncpg")
 

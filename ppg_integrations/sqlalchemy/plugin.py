@@ -13,7 +13,7 @@ from sqlalchemy.engine import CreateEnginePlugin
 from sqlalchemy.exc import MissingGreenlet
 
 from ppg_integrations import conversions
-from ppg_integrations.current import Endpoint
+from ppg_integrations.endpoint import Endpoint
 from ppg_integrations.errors import ConfigurationError
 from ppg_integrations.secret import MaskedStr
 

@@ -12,7 +12,8 @@ from concurrent.futures import TimeoutError as FutureTimeout
 import pytest
 
 from ppg_integrations import ConnectionPair, PostgresURL, current
-from ppg_integrations.current import CurrentPair, Destination, Endpoint, follow
+from ppg_integrations.current import CurrentPair, follow
+from ppg_integrations.endpoint import Destination, Endpoint
 from ppg_integrations.errors import (
     ChoiceError,
     MissingDirectURLError,

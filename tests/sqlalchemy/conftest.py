@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from ppg_integrations.current import CurrentPair, Endpoint
+from ppg_integrations.current import CurrentPair
+from ppg_integrations.endpoint import Endpoint
 from ppg_integrations.pair import ConnectionPair, Source
 from ppg_integrations.providers.base import Generated
 from ppg_integrations.providers.local.servers import LocalServers

@@ -15,7 +15,7 @@ import sqlalchemy
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from ppg_integrations.current import Endpoint
+from ppg_integrations.endpoint import Endpoint
 from ppg_integrations.errors import (
     ConfigurationError,
     MismatchedPairError,

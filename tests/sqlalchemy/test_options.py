@@ -9,7 +9,8 @@ import sqlalchemy
 from sqlalchemy.dialects import plugins
 from sqlalchemy.engine import CreateEnginePlugin
 
-from ppg_integrations.current import CurrentPair, Endpoint
+from ppg_integrations.current import CurrentPair
+from ppg_integrations.endpoint import Endpoint
 from ppg_integrations.errors import ConfigurationError, DriverError, MissingURLError
 from ppg_integrations.sqlalchemy import create_async_engine
 from ppg_integrations.sqlalchemy.engines import async_engine, engine

@@ -16,7 +16,8 @@ import psycopg_pool
 import pytest
 
 from ppg_integrations import pools
-from ppg_integrations.current import Endpoint, follow
+from ppg_integrations.current import follow
+from ppg_integrations.endpoint import Endpoint
 from ppg_integrations.errors import DriverError, MissingDirectURLError, MissingURLError
 from ppg_integrations.pools import async_connection_pool, connection_pool
 from ppg_integrations.providers.base import Generated

@@ -9,7 +9,7 @@ import pytest
 from quart import Quart, current_app
 from sqlalchemy import text
 
-from ppg_integrations.current import Endpoint
+from ppg_integrations.endpoint import Endpoint
 from ppg_integrations.sqlalchemy import create_async_engine
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from ppg_integrations.current import CurrentPair, Endpoint, follow
+from ppg_integrations.current import CurrentPair, follow
+from ppg_integrations.endpoint import Endpoint
 from ppg_integrations.errors import MissingURLError
 from ppg_integrations.providers.base import Generated
 from ppg_integrations.providers.local.servers import LocalServers
