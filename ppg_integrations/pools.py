@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Mapping
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from weakref import WeakSet
@@ -95,6 +96,7 @@ def drain() -> None:
 def _classes() -> tuple[Any, Any]:
     """The pool for threads and the one for asyncio; psycopg_pool is imported for them only."""
     try:
+        import psycopg
         import psycopg_pool
     except ImportError as error:
         raise _missing(str(error)) from None
@@ -121,7 +123,8 @@ def _classes() -> tuple[Any, Any]:
             if self._endpoint.direct or self._endpoint.current.error is not None:
                 self._endpoint.destination()
             if self.closed:
-                self.open()
+                with suppress(psycopg.OperationalError):  # closed for good, as getconn() says
+                    self.open()
             try:
                 return super().getconn(timeout)
             except psycopg_pool.PoolTimeout as error:
@@ -156,7 +159,8 @@ def _classes() -> tuple[Any, Any]:
             if self._endpoint.direct or self._endpoint.current.error is not None:
                 await asyncio.to_thread(self._endpoint.destination)
             if self.closed:
-                await self.open()
+                with suppress(psycopg.OperationalError):
+                    await self.open()
             try:
                 return await super().getconn(timeout)
             except psycopg_pool.PoolTimeout as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 import platformdirs
 import pytest
 
+from ppg_integrations.cli import screen
 from ppg_integrations.providers.base import Generated
 from ppg_integrations.providers.local.servers import LocalServers
 
@@ -39,6 +40,12 @@ def clean_environ(
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
     monkeypatch.setenv("XDG_CACHE_HOME", _CACHE)
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow machine is no reason to say what is being done, beside what a test expects."""
+    monkeypatch.setattr(screen, "PATIENCE", 60.0)
 
 
 @pytest.fixture(scope="session")

@@ -369,11 +369,13 @@ def test_a_reader_that_goes_away_is_no_traceback(monkeypatch: pytest.MonkeyPatch
     assert "BrokenPipe" not in done.stderr
 
 
-def test_progress_is_shown_only_when_a_step_takes_long() -> None:
+def test_progress_is_shown_only_when_a_step_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
     import io
 
+    from ppg_integrations.cli import screen as module
     from ppg_integrations.cli.screen import Screen
 
+    monkeypatch.setattr(module, "PATIENCE", 0.5)
     out, err = io.StringIO(), io.StringIO()
     screen = Screen(out, err)
     screen.progress("quick")

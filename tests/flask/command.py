@@ -15,6 +15,8 @@ import flask.cli
 import pytest
 from click.testing import CliRunner
 
+from ppg_integrations.sqlalchemy import plugin
+
 
 class Said(NamedTuple):
     """What a command did."""
@@ -83,6 +85,9 @@ class FlaskCommand:
             os.environ.clear()
             os.environ.update(before)
             sys.path[:] = path
+            for engine in plugin.engines():
+                if not engine.dialect.is_async:
+                    engine.dispose()
         printed = self._capfd.readouterr()
         # A step that takes long is shown; on a busy machine that is any.
         err = re.sub(r"^(?!usage: ).* \.\.\.\n", "", printed.err, flags=re.MULTILINE)
