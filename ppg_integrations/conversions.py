@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
     from .urls import PostgresURL
 
+#: How long frameworks wait for a connection, in seconds, where nobody says it. Databases that scale
+#: to zero need up to ten to wake.
+CONNECT_TIMEOUT: Final = 10
+
 #: libpq's environment variables, by keyword:
 #: https://www.postgresql.org/docs/current/libpq-envars.html
 _ENVIRON: Final = {

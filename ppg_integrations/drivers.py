@@ -16,6 +16,7 @@ from .errors import ConnectError, DriverError
 from .failures import address, condense, explain, redact
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import ModuleType
 
     from .urls import PostgresURL
@@ -26,14 +27,17 @@ __all__ = ["Connection", "connect", "driver"]
 _LEAST_CONNECT_TIMEOUT: Final = 2
 
 
-def driver() -> ModuleType:
-    """``psycopg`` (3) where it can be imported, else ``psycopg2``: Django's own order.
+def driver(among: Iterable[str] = ("psycopg", "psycopg2")) -> ModuleType:
+    """The first that can be imported: ``psycopg`` (3), else ``psycopg2``, Django's own order.
+
+    Args:
+        among: others, by the names of their modules.
 
     Raises:
-        DriverError: neither can be.
+        DriverError: none can be.
     """
     reasons = []
-    for name in ("psycopg", "psycopg2"):
+    for name in among:
         try:
             return import_module(name)
         except ImportError as error:  # noqa: PERF203 - psycopg without its libpq raises it too

@@ -32,9 +32,6 @@ _OPTIONS: Final = {
     "reconnect_timeout": 10.0,
 }
 
-#: In seconds. Databases that scale to zero need up to ten to wake.
-_CONNECT_TIMEOUT: Final = 10
-
 #: Where startup options can be given.
 INSTEAD: Final = "a pool with direct=True"
 
@@ -182,7 +179,7 @@ def _keywords(endpoint: Endpoint, given: Mapping[str, Any]) -> dict[str, Any]:
     """What the pool calls ``psycopg.connect`` with."""
     startup.refuse(endpoint, given, name="kwargs", instead=INSTEAD)  # a function may give any
     return {
-        "connect_timeout": _CONNECT_TIMEOUT,
+        "connect_timeout": conversions.CONNECT_TIMEOUT,
         # The pooler's next server does not know what this one has prepared.
         "prepare_threshold": None,
         **conversions.connect_keywords(endpoint.destination().url, "psycopg"),

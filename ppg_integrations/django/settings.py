@@ -6,9 +6,10 @@ import os
 import sys
 import warnings
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from ppg_integrations import names
+from ppg_integrations.conversions import CONNECT_TIMEOUT
 from ppg_integrations.errors import (
     ConfigurationError,
     MissingURLError,
@@ -25,9 +26,6 @@ from ppg_integrations.urls import PostgresURL
 
 from . import state
 from .wishes import Aliases, Options, Wishes, checked_aliases
-
-#: In seconds. Databases that scale to zero need up to ten to wake.
-CONNECT_TIMEOUT: Final = 10
 
 
 def databases(

@@ -38,6 +38,7 @@ def state_of(arguments: Arguments, config: Mapping[str, Any], *, asks: bool) -> 
     env_file = app_config.env_file(config) if arguments.env_file is None else arguments.env_file
     path = nearest.env_file(env_file, environ)
     environ = loaded.own(environ, path)
+    file = _file(path)
     asked = environ if asks else layers.changed(environ, {names.RESOLVE: "never"})
     current = follow(
         arguments.pooled,
@@ -47,18 +48,20 @@ def state_of(arguments: Arguments, config: Mapping[str, Any], *, asks: bool) -> 
         allow_mismatch=arguments.allow_mismatch,
     )
     binds: dict[str, CurrentPair] = {}
-    wishes: dict[str | None, Wishes] = {None: _wishes(arguments, environ, path)}
+    wishes: dict[str | None, Wishes] = {None: _wishes(arguments, environ, file, path)}
     further = {**app_binds.checked(config.get(app_config.BINDS)), **arguments.binds}
     for key, own in further.items():
         bind = app_binds.Bind(key, own, asked, path, arguments.allow_mismatch)
         binds[key] = bind.follow()
-        wishes[key] = _wishes(arguments, bind.environ, path)
+        wishes[key] = _wishes(arguments, bind.environ, file, path)
     return State(current, binds, env_file=path, environ=environ, wishes=wishes)
 
 
-def _wishes(arguments: Arguments, environ: Mapping[str, str], path: str | None) -> Wishes:
+def _wishes(
+    arguments: Arguments, environ: Mapping[str, str], file: Mapping[str, str], path: str | None
+) -> Wishes:
     return Wishes(
-        Settings(environ, _file(path), path),
+        Settings(environ, file, path),
         driver=arguments.driver,
         serverless=arguments.serverless,
         forced=names.truthy(environ.get(names.FORCE_DIRECT)),

@@ -17,7 +17,7 @@ from ppg_integrations.errors import ConfigurationError, DriverError, MissingURLE
 from .options import checked_driver, default_driver, engine_options, engine_url
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import URL, Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from ppg_integrations.pair import ConnectionPair
@@ -88,16 +88,8 @@ def engine(
         raise ConfigurationError(
             "asyncpg works in an event loop only", hint="Use create_async_engine()."
         )
-    return sqlalchemy.create_engine(
-        engine_url(endpoint, name),
-        **engine_options(
-            endpoint,
-            driver=name,
-            serverless=serverless,
-            environ=os.environ if environ is None else environ,
-            options=options,
-        ),
-    )
+    url, arguments = _arguments(endpoint, name, serverless, environ, options)
+    return sqlalchemy.create_engine(url, **arguments)
 
 
 def async_engine(
@@ -121,15 +113,21 @@ def async_engine(
     name = default_driver(asynchronous=True) if driver is None else checked_driver(driver)
     if name == "psycopg2":
         raise ConfigurationError("psycopg2 works in no event loop", hint="Use psycopg or asyncpg.")
-    return asyncio.create_async_engine(
-        engine_url(endpoint, name),
-        **engine_options(
-            endpoint,
-            driver=name,
-            serverless=serverless,
-            environ=os.environ if environ is None else environ,
-            options=options,
-        ),
+    url, arguments = _arguments(endpoint, name, serverless, environ, options)
+    return asyncio.create_async_engine(url, **arguments)
+
+
+def _arguments(
+    endpoint: Endpoint,
+    driver: str,
+    serverless: bool | None,
+    environ: Mapping[str, str] | None,
+    options: Mapping[str, Any],
+) -> tuple[URL, dict[str, Any]]:
+    """Of ``create_engine``, the URL apart."""
+    environ = os.environ if environ is None else environ
+    return engine_url(endpoint, driver), engine_options(
+        endpoint, driver=driver, serverless=serverless, environ=environ, options=options
     )
 
 

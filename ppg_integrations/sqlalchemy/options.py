@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import URL
 
-from ppg_integrations import conversions
+from ppg_integrations import conversions, drivers
 from ppg_integrations import serverless as platforms
-from ppg_integrations.errors import ConfigurationError, DriverError, PPGError
+from ppg_integrations.errors import ConfigurationError, PPGError
 from ppg_integrations.parameters import SECRET
 
 from . import plugin, pooling
@@ -105,18 +104,8 @@ def default_driver(*, asynchronous: bool = False) -> str:
     Raises:
         DriverError: neither can be.
     """
-    reasons = []
-    for name in ("psycopg", "asyncpg" if asynchronous else "psycopg2"):
-        try:
-            import_module(name)
-        except ImportError as error:  # noqa: PERF203 - psycopg without its libpq raises it too
-            reasons.append(f"{name}: {error}".splitlines()[0])
-        else:
-            return name
-    raise DriverError(
-        f"no PostgreSQL driver can be imported ({'; '.join(reasons)})",
-        hint='pip install "ppg-integrations[psycopg]"',
-    )
+    found = drivers.driver(("psycopg", "asyncpg" if asynchronous else "psycopg2"))
+    return found.__name__
 
 
 def checked_driver(driver: str | None) -> str:

@@ -35,9 +35,6 @@ if TYPE_CHECKING:
 #: Its name in ``create_engine(plugins=[...])``, and that of the argument that it takes.
 NAME: Final = "ppg"
 
-#: In seconds. Databases that scale to zero need up to ten to wake.
-CONNECT_TIMEOUT: Final = 10
-
 #: Those that have the plugin, and their dialects.
 _engines: Final[WeakSet[Engine]] = WeakSet()
 _dialects: Final[WeakSet[Dialect]] = WeakSet()
@@ -138,7 +135,7 @@ class _Opener:
         timeout = "timeout" if dialect.driver == "asyncpg" else "connect_timeout"
         keywords = {
             **self._dialects_own,
-            timeout: CONNECT_TIMEOUT,
+            timeout: conversions.CONNECT_TIMEOUT,
             **conversions.connect_keywords(url, dialect.driver),
             **given,
         }

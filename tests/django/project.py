@@ -12,6 +12,7 @@ from typing import Any
 
 from ppg_integrations.drivers import connect
 from ppg_integrations.providers.base import Generated
+from tests.support import commands
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -115,21 +116,9 @@ class Project:
         self, *argv: str, status: int | None = 0, timeout: float = 60, **environ: str | None
     ) -> subprocess.CompletedProcess[str]:
         """Runs a program in the project; ``status=None`` takes any exit status."""
-        variables = {**self.environ, **environ}
-        done = subprocess.run(
-            argv,
-            cwd=self.folder,
-            env={name: value for name, value in variables.items() if value is not None},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
+        return commands.run(
+            argv, self.folder, {**self.environ, **environ}, status=status, timeout=timeout
         )
-        if status is not None and done.returncode != status:
-            raise AssertionError(
-                f"{argv} exited with {done.returncode}, not {status}:\n{done.stdout}\n{done.stderr}"
-            )
-        return done
 
     def manage(
         self, *args: str, status: int | None = 0, timeout: float = 60, **environ: str | None

@@ -22,6 +22,7 @@ from ppg_integrations.providers.base import Generated
 from ppg_integrations.providers.local.counters import Counters
 from ppg_integrations.providers.local.servers import LocalServers
 from ppg_integrations.urls import PostgresURL
+from tests.support import commands
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -130,21 +131,9 @@ class Project(Folder):
         self, *argv: str, status: int | None = 0, timeout: float = 60, **environ: str | None
     ) -> subprocess.CompletedProcess[str]:
         """Runs a program in the project; ``status=None`` takes any exit status."""
-        variables = {**self.environ, **environ}
-        done = subprocess.run(
-            argv,
-            cwd=self.folder,
-            env={name: value for name, value in variables.items() if value is not None},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
+        return commands.run(
+            argv, self.folder, {**self.environ, **environ}, status=status, timeout=timeout
         )
-        if status is not None and done.returncode != status:
-            raise AssertionError(
-                f"{argv} exited with {done.returncode}, not {status}:\n{done.stdout}\n{done.stderr}"
-            )
-        return done
 
     def flask(
         self, *args: str, status: int | None = 0, timeout: float = 60, **environ: str | None
