@@ -1,12 +1,16 @@
-"""What a client-side pool and its pre-ping cost behind a transaction pooler, and what they spare.
+"""What a client-side pool and its tests of idle connections cost behind a transaction pooler.
 
     python benchmarks/pooling.py [--rounds 20] [--seconds 0.5] [--drivers psycopg,psycopg2,asyncpg]
 
 Four threads (asyncpg: four tasks) go through the embedded PgBouncer: each checks a connection out,
-reads one row or writes one and commits, and gives it back. Every round measures each kind of pool
-in turn, the next round in the opposite order, and ratios are taken within a round: a machine that
-gets slower meanwhile slows all. Nothing waits for a disk (fsync is off) and the network is
-loopback, so what is shown is the most that a ping can cost beside a query.
+reads one row or writes one and commits, and gives it back. The pool itself, without any test, and
+with SQLAlchemy's ping before each use, is compared with this package's, which asks the kernel, and
+looks for another pair by one stat of the .env file. Every round measures each kind of pool in turn,
+the next round in the opposite order, and ratios are taken within a round: a machine that gets
+slower meanwhile slows all. Nothing waits for a disk (fsync is off) and the network is loopback, so
+what is shown is the most that a test can cost beside a query.
+
+``µs`` is what it takes longer to take a connection out and to put it back, and nothing else.
 """
 
 from __future__ import annotations
@@ -22,12 +26,13 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 from ratios import spread
+from sqlalchemy.ext.asyncio import create_async_engine
 
-from ppg_integrations.current import CurrentPair
+from ppg_integrations.current import follow
 from ppg_integrations.endpoint import Endpoint
-from ppg_integrations.pair import ConnectionPair, Source
 from ppg_integrations.providers.local.servers import LocalServers
 from ppg_integrations.sqlalchemy.engines import async_engine, engine
+from ppg_integrations.sqlalchemy.options import engine_options, engine_url
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -37,19 +42,37 @@ if TYPE_CHECKING:
 
 WORKERS = 4
 POOLS: dict[str, dict[str, Any]] = {
-    "pool": {"pool_pre_ping": False},
+    "pool": {},
     "pool with pre-ping": {"pool_pre_ping": True},
+    "ours": {},
     "no pool": {"poolclass": sqlalchemy.NullPool},
 }
+OURS = "ours"
 FILL = sqlalchemy.text("INSERT INTO counted SELECT id, 0 FROM generate_series(0, :last) id")
 READ = sqlalchemy.text("SELECT n FROM counted WHERE id = :id")
 WRITE = sqlalchemy.text("UPDATE counted SET n = n + 1 WHERE id = :id")
 
 
-def endpoint(generated: Generated) -> Endpoint:
-    source = Source("provider", "local")
-    pair = ConnectionPair(generated.pooled, generated.direct, source, source)
-    return Endpoint(CurrentPair(lambda: pair, env_file=None))
+def endpoint(generated: Generated, folder: str) -> Endpoint:
+    """One that follows a file, as an app's does."""
+    file = Path(folder, ".env")
+    file.write_text(
+        f"DATABASE_URL={generated.pooled.reveal()}\nDIRECT_URL={generated.direct.reveal()}\n",
+        encoding="utf-8",
+    )
+    return Endpoint(follow(env_file=file, environ={}))
+
+
+def made_with(place: Endpoint, driver: str, pool: str) -> Any:
+    """An engine, with this package's options for the driver and the sizes of the pool."""
+    asynchronous = driver == "asyncpg"
+    if pool == OURS:
+        return (async_engine if asynchronous else engine)(place, driver=driver, options={})
+    options = engine_options(place, driver=driver, environ={}, options=POOLS[pool])
+    for name in ("plugins", "ppg"):
+        del options[name]
+    create = create_async_engine if asynchronous else sqlalchemy.create_engine
+    return create(engine_url(place, driver), **options)
 
 
 def per_second(made: Engine, *, write: bool, seconds: float) -> float:
@@ -98,14 +121,14 @@ def measured(place: Endpoint, driver: str, pool: str, *, write: bool, seconds: f
     if driver == "asyncpg":
 
         async def run() -> float:
-            made = async_engine(place, driver=driver, options=POOLS[pool])
+            made = made_with(place, driver, pool)
             await per_second_async(made, write=write, seconds=seconds / 5)
             rate = await per_second_async(made, write=write, seconds=seconds)
             await made.dispose()
             return rate
 
         return asyncio.run(run())
-    made = engine(place, driver=driver, options=POOLS[pool])
+    made = made_with(place, driver, pool)
     per_second(made, write=write, seconds=seconds / 5)
     rate = per_second(made, write=write, seconds=seconds)
     made.dispose()
@@ -127,6 +150,30 @@ def compared(
     return {pool: spread(found) for pool, found in ratios.items()}
 
 
+def longer(place: Endpoint, *, rounds: int, count: int = 2000) -> dict[str, float]:
+    """Microseconds by which ours takes longer to take a connection out and to put it back."""
+
+    def once(made: Engine) -> float:
+        start = time.thread_time()  # of the processor: it waits for nothing
+        for _ in range(count):
+            made.raw_connection().close()
+        return (time.thread_time() - start) / count * 1e6
+
+    plain, ours = (made_with(place, "psycopg", pool) for pool in ("pool", OURS))
+    found = []
+    for each in (plain, ours):
+        once(each)
+    for number in range(rounds):
+        if number % 2:
+            before, after = once(plain), once(ours)
+        else:
+            after, before = once(ours), once(plain)
+        found.append(after - before)
+    for each in (plain, ours):
+        each.dispose()
+    return spread(found)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=20)
@@ -141,10 +188,11 @@ def main() -> None:
         )
         try:
             servers.start()
-            place = endpoint(servers.generate("benchmark", database="benchmark"))
+            place = endpoint(servers.generate("benchmark", database="benchmark"), folder)
             with engine(place, options={}).begin() as connection:
                 connection.exec_driver_sql("CREATE TABLE counted (id int PRIMARY KEY, n int)")
                 connection.execute(FILL, {"last": WORKERS})
+            result["µs"] = longer(place, rounds=asked.rounds)
             for driver in asked.drivers.split(","):
                 for kind, write in (("reading", False), ("committing", True)):
                     result[f"{driver}, {kind}"] = compared(
@@ -152,7 +200,7 @@ def main() -> None:
                     )
         finally:
             servers.erase()
-    print(json.dumps(result, indent=2))
+    print(json.dumps(result, indent=2, ensure_ascii=False))
 
 
 if __name__ == "__main__":

@@ -73,6 +73,7 @@ def digest(checkout: Checkout) -> str:
     """Changes whenever what has to be installed may have changed."""
     sources = [checkout.root / "pyproject.toml", checkout.root / "dev.py"]
     sources += sorted((checkout.root / "devtools").glob("*.py"))
+    sources += (checkout.root / "requirements").glob("runner.txt")
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()
 
 
@@ -167,8 +168,8 @@ def install(checkout: Checkout, requirements: tuple[str, ...], environ: Environ)
         pip = [checkout.python, "-m", "pip", "install", "--disable-pip-version-check", "-q"]
         named = " ".join(word for word in requirements if not word.startswith("-"))
         with running.step(f"installing {named}"):
-            # 25.1 is the first to know --group.
-            running.run_quietly([*pip, "pip>=25.1"], environ, checkout.root, _MIRROR)
+            if "--group" in requirements:  # which 25.1 is the first to know
+                running.run_quietly([*pip, "pip>=25.1"], environ, checkout.root, _MIRROR)
             running.run_quietly([*pip, *requirements], environ, checkout.root, _MIRROR)
         stamp["installed"].append(list(requirements))
         write_stamp(checkout, stamp)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from . import hosts, names
-from .errors import MismatchedPairError
+from .errors import ConfigurationError, MismatchedPairError
 from .pair import Source
 from .urls import PostgresURL
 
@@ -85,6 +87,53 @@ def _derived(half: Half) -> Half | None:
     if other is None:
         return None
     return Half(other, Source("derived", half.source.name, str(half.source)))
+
+
+def check_names(halves: Sequence[Half], provider: str) -> None:
+    """Nothing, where each host name reaches a provider that finds the database by it.
+
+    Args:
+        halves: all URLs of the pair; one of them may tell the provider of the others.
+        provider: who runs the server, if that is known; else empty.
+
+    Raises:
+        ConfigurationError: an address stands in the place of the name, or the TLS handshake is to
+            leave the name out.
+    """
+    known = sorted(hosts.BY_NAME & {provider, *map(_provider, halves)})
+    if not known:
+        return
+    for half in halves:
+        for address in _addresses(half.url):
+            raise ConfigurationError(
+                f"{half.source} has the address {address} in the place of a host name, and "
+                f"{known[0]} finds the database by that name, in the TLS handshake (SNI)",
+                hint="Write the host name that the provider's console shows, and "
+                f"hostaddr={address} into the query where it is to be that address. A pooler of "
+                "your own can be given a name in /etc/hosts.",
+            )
+        if half.url.params.get("sslsni") == "0" and _provider(half) in hosts.BY_NAME:
+            raise ConfigurationError(
+                f"{half.source} has sslsni=0, and {_provider(half)} finds the database by the host "
+                "name in the TLS handshake (SNI)",
+                hint="Take sslsni=0 out of the URL.",
+            )
+
+
+def _provider(half: Half) -> str:
+    # Neon's word for the database, from clients that send no name.
+    words = half.url.params.get("options", "").split()
+    if any(word.startswith("endpoint=") for word in words):
+        return "neon"
+    return half.info.provider or ""
+
+
+def _addresses(url: PostgresURL) -> Iterator[str]:
+    """Those in the place of a name. A tunnel or a pooler on this machine is its owner's matter."""
+    servers = [host for host, _ in url.hosts] or url.params.get("hostaddr", "").split(",")
+    for server in servers:
+        if hosts.is_address(server) and hosts.classify(server).provider != "local":
+            yield server
 
 
 def check_same(left: Half, right: Half, allowed: frozenset[str]) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from functools import lru_cache
+from ssl import PROTOCOL_TLS_CLIENT, SSLContext, TLSVersion
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
+from . import roots
 from .errors import ConfigurationError
 from .hostport import DEFAULT_PORT
 from .secret import MaskedStr
@@ -54,10 +58,17 @@ _HARMLESS: Final = {
 def keywords(url: PostgresURL) -> dict[str, Any]:
     """What ``asyncpg.connect(**...)`` takes to reach `url`; its ``repr`` shows no secret.
 
+    Args:
+        url: with a file where ``sslrootcert`` is ``system``, see :func:`.roots.concrete`.
+
     Raises:
-        ConfigurationError: asyncpg cannot do what a parameter demands.
+        ConfigurationError: asyncpg cannot do what a parameter demands, or a file of authorities
+            holds none.
     """
     result = _encryption(url)
+    context = _context(url)
+    if context is not None:
+        result = {"ssl": context}
     if url.hosts:
         result["host"] = [host for host, _ in url.hosts]
         result["port"] = [port or DEFAULT_PORT for _, port in url.hosts]
@@ -86,12 +97,11 @@ def query(url: PostgresURL) -> dict[str, str]:
         ConfigurationError: as :func:`keywords`, or the query cannot say it.
     """
     result = _encryption(url)
-    for name, value in (("sslrootcert", "system"), ("sslnegotiation", "direct")):
-        if url.params.get(name) == value:
-            raise ConfigurationError(
-                f"{name}={value} cannot stand in a SQLAlchemy URL for asyncpg",
-                hint="Make the engine with ppg_integrations.sqlalchemy.create_async_engine().",
-            )
+    if url.params.get("sslnegotiation") == "direct":
+        raise ConfigurationError(
+            "sslnegotiation=direct cannot stand in a SQLAlchemy URL for asyncpg",
+            hint="Make the engine with ppg_integrations.sqlalchemy.create_async_engine().",
+        )
     settings = _settings(url)
     return _dsn({**_own(url), **settings}) if settings else result
 
@@ -106,15 +116,51 @@ def _encryption(url: PostgresURL) -> dict[str, Any]:
         if not known and value not in _HARMLESS.get(name, ()):
             raise _cannot(name)
     own = _own(url)
-    if own.get("sslrootcert") == "system":
-        del own["sslrootcert"]
-        own.pop("sslmode", None)  # libpq takes no other than verify-full with it
-        if any(name.startswith("ssl") for name in own):
-            raise _cannot("sslrootcert=system beside other parameters of TLS")
-        return {"ssl": True, **_dsn(own)}
     if own.keys() == {"sslmode"}:
         return {"ssl": own["sslmode"]}
     return dict(_dsn(own))
+
+
+#: What asyncpg reads beside the URL, in the environment and at home.
+_VARIABLES: Final = ("PGSSLCERT", "PGSSLCRL", "PGSSLMINPROTOCOLVERSION", "PGSSLMAXPROTOCOLVERSION")
+_FILES: Final = ("postgresql.crt", "root.crl")
+#: The modes in which it reads authorities that somebody names. What it says of a file that is not
+#: there, or holds none, has no name in it.
+_READING: Final = frozenset({"require", "verify-ca", "verify-full"})
+
+
+def _context(url: PostgresURL) -> SSLContext | None:
+    """The context that asyncpg would make for each connection anew, where nothing else is in it.
+
+    The system's authorities take 40 ms to load, in which the event loop stands still.
+    """
+    own = _own(url)
+    path = own.get("sslrootcert") or os.environ.get("PGSSLROOTCERT", "")
+    mode = own.get("sslmode") or os.environ.get("PGSSLMODE", "")
+    if not path or mode not in _READING:
+        return None
+    roots.check(path, url)
+    try:
+        context = _loaded(path, os.stat(path).st_mtime_ns)
+    except OSError:  # ssl.SSLError too
+        raise roots.unusable(path, url, "it holds no certificate that can be read") from None
+    if own.keys() != {"sslmode", "sslrootcert"} or own["sslmode"] != "verify-full":
+        return None
+    home = os.path.expanduser("~/.postgresql")
+    if any(map(os.environ.get, _VARIABLES)) or any(
+        os.path.exists(os.path.join(home, name)) for name in _FILES
+    ):
+        return None
+    return context
+
+
+@lru_cache(maxsize=8)
+def _loaded(path: str, _changed: int) -> SSLContext:
+    context = SSLContext(PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cafile=path)
+    context.minimum_version = TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["postgresql"])
+    return context
 
 
 def _own(url: PostgresURL) -> dict[str, str]:

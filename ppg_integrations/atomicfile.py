@@ -9,6 +9,7 @@ import stat
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .errors import EnvFileError
+from .secret import sealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,6 +37,7 @@ class _Place(NamedTuple):
     shown: str  # the path as the user gave it
 
 
+@sealed
 def write(
     path: str | os.PathLike[str],
     data: bytes | str,

@@ -62,7 +62,7 @@ _ENVIRON: Final = {
 
 def libpq_environ(url: PostgresURL) -> dict[str, str]:
     """See :meth:`.PostgresURL.libpq_environ`."""
-    keywords = url.libpq()
+    keywords = _concrete(url).libpq()
     for name in sorted(keywords.keys() - _ENVIRON.keys()):
         if name == "fallback_application_name" or name.startswith("keepalives"):
             del keywords[name]  # tuning, without which the tool still reaches the same place
@@ -81,7 +81,7 @@ def django(url: PostgresURL, config: dict[str, Any]) -> dict[str, Any]:
     # urlsplit, on which it builds, lower-cases hosts and knows only one, and it makes numbers and
     # booleans of whatever looks like one: those parts are set here.
     entry: dict[str, Any] = dict(dj_database_url.parse("postgresql:///", **config))
-    keywords = url.libpq()
+    keywords = _concrete(url).libpq()
     port = keywords.pop("port", "")
     entry["HOST"] = keywords.pop("host", "")
     entry["PORT"] = int(port) if port.isdigit() else port
@@ -102,8 +102,10 @@ def connect_keywords(url: PostgresURL, driver: str) -> dict[str, Any]:
         driver: ``psycopg``, ``psycopg2`` or ``asyncpg``.
 
     Raises:
-        ConfigurationError: asyncpg cannot do what a parameter demands.
+        ConfigurationError: asyncpg cannot do what a parameter demands, or the system's certificate
+            authorities are nowhere to be found.
     """
+    url = _concrete(url)
     if driver == "asyncpg":
         from . import asyncpg_keywords
 
@@ -118,6 +120,7 @@ def sqlalchemy(url: PostgresURL, driver: str) -> URL:
     """See :meth:`.PostgresURL.sqlalchemy`."""
     from sqlalchemy import URL
 
+    url = _concrete(url)
     query: dict[str, str | tuple[str, ...]]
     if driver == "asyncpg":
         from . import asyncpg_keywords
@@ -148,3 +151,12 @@ def sqlalchemy(url: PostgresURL, driver: str) -> URL:
         url.dbname or None,
         query,
     )
+
+
+def _concrete(url: PostgresURL) -> PostgresURL:
+    """See :func:`.roots.concrete`, which few URLs need."""
+    if url.params.get("sslrootcert") != "system":
+        return url
+    from . import roots
+
+    return roots.concrete(url)

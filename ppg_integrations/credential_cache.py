@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from . import atomicfile, errors, lock
 from .errors import ChoiceError, EnvFileError, PPGError, ProviderError, URLError
+from .secret import sealed
 from .urls import PostgresURL
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ class Slot:
         except (KeyError, TypeError, ValueError, AttributeError, URLError):
             return None
 
+    @sealed
     def write(
         self,
         id: str,  # noqa: A002 - the provider's word for it

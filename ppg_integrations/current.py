@@ -40,12 +40,19 @@ class CurrentPair:
     last good pair stays in use.
     """
 
-    def __init__(self, find: Callable[[], ConnectionPair], *, env_file: str | None) -> None:
+    def __init__(
+        self,
+        find: Callable[[], ConnectionPair],
+        *,
+        env_file: str | None,
+        known: ConnectionPair | None = None,
+    ) -> None:
         """Looks for the pair; what is wrong with it is raised where it is used.
 
         Args:
             find: resolves the pair, as :func:`ppg_integrations.resolve` does.
             env_file: the file to watch as long as there is no pair.
+            known: what was found before, which is in use until another look finds it changed.
         """
         self._find = find
         self._lock = threading.Lock()
@@ -57,6 +64,8 @@ class CurrentPair:
         self._again = 0.0
         self._override: ConnectionPair | Callable[[], ConnectionPair] | None = None
         _alive.add(self)
+        if known is not None:
+            self._take(known)
         self._look()
 
     @property
@@ -91,6 +100,10 @@ class CurrentPair:
         assert self._error is not None
         # A copy: what is raised keeps the frames, and the error that was being handled, alive.
         raise copy(self._error)
+
+    def is_due(self) -> bool:
+        """Whether asking for the pair may read its store, or ask an API: not in an event loop."""
+        return self._override is None and self._has_changed()
 
     @property
     def error(self) -> PPGError | None:
@@ -136,6 +149,12 @@ class CurrentPair:
     def _take(self, found: ConnectionPair) -> str:
         """Makes it the pair, or says why not."""
         target = _target(found)
+        if self._pair is not None and self._pair.direct is not None and found.direct is None:
+            # Half of a file, most likely: whoever writes it is not done, or the disk is full.
+            return (
+                f"{found.store} has no direct URL any more; the last good pair stays in use: "
+                "put it back, or restart the process if it is meant to go"
+            )
         if self._pair is not None and not _same_database(self._pair, found, self._target, target):
             return (
                 f"{found.store} leads to another database now ({found.pooled.host}, "
@@ -164,6 +183,7 @@ def follow(
     provider: str | None = None,
     target: Mapping[str, str] | None = None,
     allow_mismatch: Collection[str] = (),
+    known: ConnectionPair | None = None,
 ) -> CurrentPair:
     """:func:`ppg_integrations.resolve`, for a process that outlives the next rotation.
 
@@ -172,6 +192,7 @@ def follow(
 
     Args:
         pooled, direct, replica, env_file, environ, provider, target, allow_mismatch: as there.
+        known: what was found before, which is in use until this finds it changed.
 
     Returns:
         The pair, read anew when it changes. There may be none yet: its ``error`` says why, and
@@ -186,13 +207,16 @@ def follow(
     own = loaded.own(environ, path)
     if not isinstance(own, MaskedMapping):  # Layered is one, and knows where each variable is set
         own = MaskedMapping(own)
+    if known is not None and own.get(names.RESOLVE) == "fresh":
+        # That was fresh, and is in the cache: to watch it is not to ask the API once more.
+        own = MaskedMapping({**own, names.RESOLVE: "auto"})
     del environ  # error reporters print the variables of frames
 
     def find() -> ConnectionPair:
         places = Places(own, path, quiet=True)
         return look(places, pooled, direct, replica, provider, target, allow_mismatch)
 
-    return CurrentPair(find, env_file=path)
+    return CurrentPair(find, env_file=path, known=known)
 
 
 def _renew_locks() -> None:

@@ -6,8 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from . import hazards, names, tls
+from . import hazards, names
+from .connect_settings import DEFAULT
 from .drivers import connect
+from .encryption import least, mode, secured
 from .errors import ConnectError
 from .failures import address
 from .hazards import endpoint, loopback
@@ -82,17 +84,19 @@ class Diagnosis:
 def diagnose(
     pair: ConnectionPair,
     *,
-    timeout: float = 10.0,
+    timeout: float = DEFAULT.connect_deadline,
     progress: Callable[[str], None] | None = None,
 ) -> Diagnosis:
     """Probes both endpoints of `pair`, and connects to its replica, all at the same time.
 
     Args:
-        timeout: seconds for everything. Waking a database that sleeps may take ten.
+        timeout: seconds for everything. A database that sleeps may need ten to wake, and is asked
+            again until then.
         progress: told what is being done.
 
     Raises:
         DriverError: no PostgreSQL driver is installed.
+        ConfigurationError: there is nothing to verify the servers' certificates with.
     """
     if progress is not None:
         progress("probing both endpoints" if pair.direct else "probing the pooled endpoint")
@@ -119,7 +123,7 @@ def _replica(pair: ConnectionPair, timeout: float) -> tuple[Problem, ...]:
         return ()
     source = str(pair.replica_source)
     try:
-        connect(pair.replica, timeout=timeout, lifetime=timeout, source=source).close()
+        connect(pair.replica, timeout=timeout, lifetime=timeout, source=source, waking=True).close()
     except ConnectError as error:
         text, hint = error.message, error.hint
         return (problem("replica-unreachable", endpoint="replica", text=text, hint=hint),)
@@ -150,6 +154,9 @@ def _unreachable(
         if result.error is not None:
             text, hint = result.error.message, result.error.hint
             yield problem("unreachable", endpoint=name.partition(" ")[0], text=text, hint=hint)
+        elif result.woke is not None:
+            text, seconds = result.woke.message, f"{result.waited:.1f}"
+            yield problem("woke-up", endpoint=name, text=text, seconds=seconds)
 
 
 def _kinds(
@@ -232,16 +239,16 @@ def _tls(
     for name, url, result in _each(pair, pooled, direct):
         if result.error is not None or loopback(url):
             continue
-        mode = tls.sslmode(url)
+        sslmode = mode(secured(url, least()))
         if result.tls is None:
             yield problem("tls-off", endpoint=name, host=url.host)
             continue
-        if mode in ("disable", "allow", "prefer"):
-            yield problem("tls-optional", endpoint=name, sslmode=mode)
+        if sslmode in ("disable", "allow", "prefer"):
+            yield problem("tls-optional", endpoint=name, sslmode=sslmode)
         if not result.tls.verified:
             yield problem("tls-unverified", endpoint=name, why_not=result.tls.why_not)
-        elif mode == "require":
-            yield problem("tls-not-enforced", endpoint=name, sslmode=mode)
+        elif sslmode == "require":
+            yield problem("tls-not-enforced", endpoint=name, sslmode=sslmode)
 
 
 def _each(

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from . import next_steps
 from .connection import Connection
+from .encryption import least, secured
 from .errors import ConnectError, DriverError
 from .failures import address, condense, explain, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from types import ModuleType
 
     from .urls import PostgresURL
@@ -25,6 +28,20 @@ __all__ = ["Connection", "connect", "driver"]
 
 #: libpq takes anything less for 2
 _LEAST_CONNECT_TIMEOUT: Final = 2
+
+#: What passes by itself (:data:`.connecting.TRANSIENT`), and for how many seconds it is waited for:
+#: a database that wakes or restarts says so. One that hangs up may be waking, or no database; a
+#: full server may have a slot in a moment, and whoever asks is to hear soon that it has none.
+PATIENCE: Final = {
+    "upstream": math.inf,
+    "starting": math.inf,
+    "closed": 3.0,
+    "too-many-connections": 5.0,
+}
+#: Seconds: the first wait is up to this long, each later one up to twice the one before ...
+_FIRST_PAUSE: Final = 0.25
+#: ... and no longer than this.
+_LONGEST_PAUSE: Final = 2.0
 
 
 def driver(among: Iterable[str] = ("psycopg", "psycopg2")) -> ModuleType:
@@ -98,20 +115,66 @@ def connect(
     application_name: str = "ppg",
     lifetime: float | None = None,
     source: str = "",
+    waking: bool = False,
 ) -> Connection:
     """Connects with the best driver there is.
 
     Args:
-        timeout: seconds for the whole attempt: all hosts, all addresses, name resolution.
-        application_name: what the server shows; one that is in the URL wins.
+        url: where to; encrypted at least as :func:`.secured` wants it.
+        timeout: seconds for everything: all hosts, all addresses, name resolution, all attempts.
+        application_name: what the server shows; one that is in the URL wins. It stands in a comment
+            before each statement too, if there is any: a pooler's console knows no comments.
         lifetime: seconds from now after which the connection is cut, whatever it is doing.
         source: where the URL came from, for the error.
+        waking: the database may sleep or restart: what :data:`PATIENCE` has is tried again.
 
     Raises:
         DriverError: no driver is installed.
         ConnectError: nobody answered, or the login was refused; ``code`` says which.
+        ConfigurationError: there is nothing to verify the server's certificate with.
     """
+    began = time.monotonic()
+    last: ConnectError | None = None
+
+    def attempt() -> Connection:
+        nonlocal last
+        left = max(0.0, timeout - (time.monotonic() - began))
+        try:
+            return _connect(url, autocommit, left, application_name, source)
+        except ConnectError as error:
+            # That there was little time left for the last attempt tells less than the one before.
+            last = last if last and error.code == "timeout" else error
+        raise last
+
+    connection = _again_and_again(attempt, timeout) if waking else attempt()
+    if lifetime is not None:
+        connection.expire_after(lifetime - (time.monotonic() - began))
+    return connection
+
+
+def passes(error: ConnectError, spent: float) -> bool:
+    """Whether a failure may pass by itself, `spent` seconds after it was first seen."""
+    return spent < PATIENCE.get(error.code, 0.0)
+
+
+def _again_and_again(attempt: Callable[[], Connection], timeout: float) -> Connection:
+    from tenacity import RetryCallState, Retrying, stop_before_delay, wait_random_exponential
+
+    def failed(state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        spent = time.monotonic() - state.start_time
+        return isinstance(error, ConnectError) and passes(error, spent)
+
+    waits = wait_random_exponential(multiplier=_FIRST_PAUSE, max=_LONGEST_PAUSE)
+    stops = stop_before_delay(timeout)
+    return Retrying(retry=failed, wait=waits, stop=stops, reraise=True)(attempt)
+
+
+def _connect(
+    url: PostgresURL, autocommit: bool, timeout: float, application_name: str, source: str
+) -> Connection:
     module = driver()
+    url = secured(url, least())
     options: dict[str, object] = {"connect_timeout": _per_host(url, timeout)}
     if "application_name" not in url.params:
         options["application_name"] = application_name
@@ -132,13 +195,10 @@ def connect(
     if attempt.crash is not None:
         raise attempt.crash
     if attempt.raw is None:
-        raise _refusal(url, attempt.text or f"timeout expired after {timeout:g} s", source)
+        raise _refusal(url, attempt.text or f"timeout expired after {timeout:.3g} s", source)
     if module.__name__ == "psycopg2":
         attempt.raw.autocommit = autocommit
-    connection = Connection(attempt.raw, url, module.Error, autocommit=autocommit)
-    if lifetime is not None:
-        connection.expire_after(lifetime)
-    return connection
+    return Connection(attempt.raw, url, module.Error, autocommit=autocommit, label=application_name)
 
 
 def _per_host(url: PostgresURL, timeout: float) -> int:
@@ -152,6 +212,6 @@ def _refusal(url: PostgresURL, text: str, source: str) -> ConnectError:
     origin = f" ({source})" if source else ""
     return ConnectError(
         f"cannot connect to {address(url)}{origin}: {condense(text)}",
-        hint=row.hint if row else "",
+        hint=next_steps.after(row, url) if row else "",
         code=row.code if row else "",
     )

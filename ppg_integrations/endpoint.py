@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from .connect_settings import DEFAULT, ConnectSettings
+from .encryption import secured
+
 if TYPE_CHECKING:
     from .current import CurrentPair
     from .urls import PostgresURL
@@ -14,7 +17,7 @@ class Destination(NamedTuple):
     """Where a new connection leads.
 
     Attributes:
-        url: the endpoint.
+        url: the endpoint, encrypted as its host demands.
         kept: False if the connection may be used once, and must not stay in a pool.
     """
 
@@ -31,6 +34,7 @@ class Endpoint:
         *,
         direct: bool = False,
         diverted: Callable[[], bool] | None = None,
+        settings: ConnectSettings = DEFAULT,
     ) -> None:
         """Looks at nothing yet.
 
@@ -39,9 +43,11 @@ class Endpoint:
             direct: the direct half; the pooled one by default.
             diverted: says of the calling thread that what it connects to now is to be direct, for
                 once.
+            settings: how connections to it are opened and kept.
         """
         self.current = current
         self.direct = direct
+        self.settings = settings
         self._diverted = diverted
 
     def destination(self) -> Destination:
@@ -49,14 +55,12 @@ class Endpoint:
 
         Raises:
             MissingDirectURLError: it would be the direct endpoint, which is not known.
-            PPGError: there is no pair.
+            PPGError: there is no pair, or nothing to verify its certificate with.
         """
         pair = self.current.pair
-        if self.direct:
-            return Destination(pair.require_direct())
-        if self.is_diverted():
-            return Destination(pair.require_direct(), kept=False)
-        return Destination(pair.pooled)
+        diverted = not self.direct and self.is_diverted()
+        url = pair.require_direct() if self.direct or diverted else pair.pooled
+        return Destination(secured(url, self.settings.sslmode), kept=not diverted)
 
     def is_diverted(self) -> bool:
         """Whether what the calling thread connects to now is to be direct, for once."""

@@ -43,7 +43,9 @@ class Entry:
         generated: the answer; None as long as there is none.
         retire: id of the connection that ends once this one is in use.
         retire_mark: as in ``PPG_CONNECTION``, by which its URLs are known again elsewhere.
-        grace: seconds that it lives on after that.
+        retire_url: its direct URL, where it ends as soon as nobody uses it; None where it has all
+            of its time.
+        grace: seconds that it lives on after that, at most.
         due: ISO 8601, UTC, when it ends; empty until this one is in use.
         key: tells entries apart.
         created_at: ISO 8601, UTC.
@@ -56,6 +58,7 @@ class Entry:
     generated: Generated | None = field(default=None, hash=False)
     retire: str = ""
     retire_mark: str = ""
+    retire_url: PostgresURL | None = field(default=None, hash=False)
     grace: float = 0.0
     due: str = ""
     key: str = field(default_factory=_key)
@@ -101,6 +104,7 @@ class Entry:
         document["request"] = dict(self.request)
         document["intent"] = None if self.intent is None else _plain(asdict(self.intent))
         document["generated"] = None if self.generated is None else _generated_json(self.generated)
+        document["retire_url"] = None if self.retire_url is None else self.retire_url.reveal()
         return document
 
 
@@ -121,7 +125,7 @@ def from_json(item: dict[str, Any], source: str) -> Entry:
     """
     values = {each.name: item[each.name] for each in fields(Entry)}
     intent, generated = values.pop("intent"), values.pop("generated")
-    grace = float(values.pop("grace"))
+    grace, url = float(values.pop("grace")), values.pop("retire_url")
     _texts(values.pop("request"), (request := dict(item["request"])))
     _texts(values)
     for name in ("created_at", "due"):
@@ -132,6 +136,7 @@ def from_json(item: dict[str, Any], source: str) -> Entry:
     return Entry(
         **values,
         grace=grace,
+        retire_url=None if url is None else PostgresURL.parse(url, source=source),
         request=request,
         intent=None if intent is None else _intent(intent),
         generated=None if generated is None else _generated(generated, source),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from . import envtext
 from .errors import EnvFileError, PPGWarning
+from .secret import masked_by_name, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,6 +40,7 @@ class _Loaded(NamedTuple):
     found: os.stat_result | None  # None: no such file
 
 
+@sealed
 def read(path: str | os.PathLike[str], *, quiet: bool = False) -> dict[str, str]:
     """The variables in a ``.env`` file; none if there is no such file.
 
@@ -60,11 +62,16 @@ def read(path: str | os.PathLike[str], *, quiet: bool = False) -> dict[str, str]
                 f"{os.fspath(path)}, line {line}: {name} is ignored, because its value cannot be "
                 "read (is a quote left open?)",
                 PPGWarning,
-                stacklevel=2,
+                stacklevel=3,  # the caller of what is sealed
             )
-    return {name: value for name, value in envtext.values(text).items() if value is not None}
+    return {
+        name: masked_by_name(name, value)
+        for name, value in envtext.values(text).items()
+        if value is not None
+    }
 
 
+@sealed
 def check_writable(path: str | os.PathLike[str], *, allow_tracked: bool = False) -> None:
     """Raise what :func:`update` would refuse, before there is anything to write.
 
@@ -78,6 +85,7 @@ def check_writable(path: str | os.PathLike[str], *, allow_tracked: bool = False)
         pass
 
 
+@sealed
 def update(
     path: str | os.PathLike[str], values: Mapping[str, str], *, allow_tracked: bool = False
 ) -> Update:
@@ -210,6 +218,8 @@ def _notes(
     mode = stat.S_IMODE(loaded.found.st_mode) if loaded.found else _MODE
     if mode & 0o077:
         yield f"{shown} could be read by others (mode {mode:04o}); its mode is 0600 now"
+    if loaded.found and loaded.found.st_nlink > 1:
+        yield f"{shown} had another name (a hard link); under that one the old contents remain"
     quoted = [name for name, value in spelled.items() if not spelling.is_bare(value)]
     if quoted:
         yield (

@@ -7,6 +7,19 @@ secret: whoever builds one passes redacted values.
 
 from __future__ import annotations
 
+from typing import Final
+
+# C0 without tab and line feed, DEL, C1, and what turns the direction of a text around.
+_STEERING: Final = dict.fromkeys(
+    (*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)),
+    "?",
+)
+
+
+def harmless(text: str) -> str:
+    """A text that may repeat somebody else's, without the characters that steer a terminal."""
+    return text.translate(_STEERING)
+
 
 class PPGError(Exception):
     """Base of all errors of ppg_integrations.
@@ -17,9 +30,9 @@ class PPGError(Exception):
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = harmless(message)
+        self.hint = harmless(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message

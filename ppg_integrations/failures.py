@@ -1,7 +1,9 @@
 """Why a server could not be reached: the texts that people meet, and what to do about each.
 
 A refused login carries no SQLSTATE in psycopg, so the text is all there is to go by. The texts are
-those of libpq, PostgreSQL 15 and 17, PgBouncer 1.18 and 1.24, and the proxies of Neon and Prisma.
+those of libpq, PostgreSQL 15 and 17, PgBouncer 1.18 and 1.24, asyncpg, and what stands in front of
+the databases of Neon (https://github.com/neondatabase/neon, proxy/), Prisma and Supabase
+(https://github.com/supabase/supavisor, lib/supavisor/errors/).
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote, quote_plus
 
+from .errors import harmless
 from .parameters import SECRET
 from .secret import MASK
 
@@ -39,7 +42,8 @@ FAILURES: Final = (
         "Remove options=endpoint%3D... from the URL: the host name already says it.",
     ),
     Failure(
-        r"address .* is not allowed|blocked (public internet|network)|VPC endpoint",
+        r"address .* is not allowed|address not in tenant allow_list"
+        r"|blocked (public internet|network)|VPC endpoint",
         "ip-not-allowed",
         "Add this machine's address to those allowed in the provider's console.",
     ),
@@ -62,9 +66,17 @@ FAILURES: Final = (
         " verb `create`. A special character in a password must be percent-encoded.",
     ),
     Failure(
-        r'role "[^"]*" (does not exist|is not permitted to log in)|no such user',
+        r'role "[^"]*" (does not exist|is not permitted to log in)|no such user\b'
+        r"|tenant/user .* not found|tenant or user not found|role .* is protected and cannot",
         "no-role",
         "The user name in the URL is not known there: copy the URL again from the console.",
+    ),
+    Failure(
+        r"requested (endpoint|branch|project|resource) could not be found"
+        r"|no tenant identifier provided",
+        "no-endpoint",
+        "The provider knows no database behind this host name: copy the URL again from its"
+        " console.",
     ),
     Failure(
         r'database "[^"]*" does not exist|no such database',
@@ -72,7 +84,7 @@ FAILURES: Final = (
         "Check the name after the last slash of the URL; create the database if it is new.",
     ),
     Failure(
-        r"server does not support SSL",
+        r"server does not support SSL|rejected SSL upgrade",
         "tls-unsupported",
         "The URL demands TLS (sslmode), this server has none: is it the right host and port?",
     ),
@@ -80,8 +92,9 @@ FAILURES: Final = (
         r"certificate verify failed|certificate for .* does not match|unknown ca\b"
         r"|root certificate file|certificate has expired",
         "tls-unverified",
-        "The server's certificate does not satisfy the sslmode of the URL. Name the authority"
-        " with sslrootcert=FILE, or sslrootcert=system for a publicly trusted one.",
+        "The server's certificate does not verify: somebody is in between, or its authority is not"
+        " known here. Name the authority with sslrootcert=FILE in the URL, or SSL_CERT_FILE."
+        " PPG_SSLMODE=require encrypts without verifying, where no sslrootcert is named.",
     ),
     Failure(
         r"SSL required|connection is insecure|SSL connection is required"
@@ -100,9 +113,28 @@ FAILURES: Final = (
         "Remove channel_binding from the URL, or connect with TLS (sslmode=require).",
     ),
     Failure(
+        r"endpoint (is|has been) (temporarily )?disabled|tenant is banned",
+        "disabled",
+        "The provider has disabled this database, and no connection wakes it: see its console.",
+    ),
+    Failure(
+        r"limit of concurrently active endpoints|active endpoints limit",
+        "too-many-endpoints",
+        "The plan lets no more databases run at the same time: suspend another one in the"
+        " provider's console.",
+    ),
+    Failure(
+        r"\bquota\b|exceeded the compute time|plan limit",
+        "quota",
+        "The plan's limit is used up, and the provider has stopped this database: see its console.",
+    ),
+    Failure(
         # one project logged the typo "failted"
         r"fail\w* to connect to upstream database|couldn'?t connect to compute node"
-        r"|server login has been failing|cannot connect to server|server_login_retry",
+        r"|server login has been failing|cannot connect to server|server_login_retry"
+        # PgBouncer, when its auth_query fails because PostgreSQL is not there
+        r"|bouncer config error"
+        r"|(control plane|console) request failed",
         "upstream",
         "The pooler or proxy answered, the database behind it did not. One that slept needs"
         " about ten seconds to wake: try again.",
@@ -113,19 +145,17 @@ FAILURES: Final = (
         "Each server connection of the pool is taken: look for transactions left open.",
     ),
     Failure(
-        r"too many (clients|connections)|remaining connection slots|no more connections allowed"
-        r"|connection limit exceeded",
+        r"too many (clients|connections|database connection attempts)"
+        r"|remaining connection slots|no more connections allowed|connection limit exceeded"
+        r"|max client(s| connections) reached|exceeded the rate limit",
         "too-many-connections",
-        "Send the application's traffic through the pooled URL, and close what is idle.",
-    ),
-    Failure(
-        r"quota|endpoint (is|has been) disabled|compute time",
-        "quota",
-        "The provider has stopped this database (plan limit or disabled): see its console.",
+        "The server or pooler has no free slot: start fewer workers and threads, close what is"
+        " idle, or raise its limit. If this is the direct URL, send the application's traffic"
+        " through the pooled one.",
     ),
     Failure(
         r"the database system is (starting up|shutting down|in recovery|not yet accepting)"
-        r"|not accepting connections",
+        r"|not accepting connections|already has running operations",
         "starting",
         "The server is starting or stopping: try again in a moment.",
     ),
@@ -163,8 +193,9 @@ FAILURES: Final = (
         "Something else than PostgreSQL listens on that port: check host and port.",
     ),
     Failure(
-        r"server closed the connection|connection reset|SSL SYSCALL error: EOF"
-        r"|SSL connection has been closed|terminating connection|broken pipe|consuming input",
+        r"server closed the connection|connection reset|SSL SYSCALL error|unexpected eof"
+        r"|SSL connection has been closed|terminating connection|broken pipe|consuming input"
+        r"|connection was closed in the middle|unexpected connection_lost|connection is closed",
         "closed",
         "The server ended the connection. One that scales to zero does so when it falls asleep:"
         " try again.",
@@ -175,7 +206,12 @@ _PREFIX: Final = re.compile(
     r'^(connection failed: )?(connection to server (at|on socket) "[^"]*"( \([^)]*\))?'
     r"(, port \d+)? failed: )?"
 )
-_QUESTION: Final = "Is the server running"
+#: What libpq guesses at; the hint of a failure says more.
+_GUESSES: Final = (
+    "Is the server running",
+    "This probably means the server terminated",
+    "before or while processing the request",
+)
 #: A secret shorter than this is only looked for as a whole word: a text in which each "p" is masked
 #: would spell it out.
 _SHORT: Final = 4
@@ -200,8 +236,8 @@ def condense(text: str) -> str:
     libpq tries again without TLS (or the next address) and then reports both attempts.
     """
     lines = (_PREFIX.sub("", line.strip()) for line in text.splitlines())
-    kept = dict.fromkeys(line for line in lines if line and not line.startswith(_QUESTION))
-    return "; ".join(" ".join(line.split()) for line in kept)
+    kept = dict.fromkeys(line for line in lines if line and not line.startswith(_GUESSES))
+    return harmless("; ".join(" ".join(line.split()) for line in kept))
 
 
 def redact(text: str, url: PostgresURL) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from . import atomicfile, lock
 from .errors import EnvFileError
+from .secret import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -191,13 +192,15 @@ def run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def _environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment without what a git hook sets, and with nothing that runs a program.
+    """The environment without secrets, without what a git hook sets and what runs a program.
 
     Root may be asking about somebody else's repository, whose own configuration could otherwise
     name a file system monitor or a remote to fetch from.
     """
     kept = {"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_EXEC_PATH"}
-    clean = {k: v for k, v in environ.items() if not k.startswith("GIT_") or k in kept}
+    clean = {
+        k: v for k, v in without_secrets(environ).items() if not k.startswith("GIT_") or k in kept
+    }
     settings = {"core.fsmonitor": "false", "protocol.allow": "never"}
     for number, (key, value) in enumerate(settings.items()):
         clean[f"GIT_CONFIG_KEY_{number}"] = key

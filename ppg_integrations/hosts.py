@@ -22,19 +22,34 @@ class HostInfo:
         provider: ``prisma``, ``neon``, ``supabase`` or ``local``; ``None`` when unknown.
         kind: which endpoint it is.
         creates_databases: False where no role may create databases, as test runners do.
-        tls_required: True where the server refuses a connection without TLS.
+        tls_required: True where the provider wants every connection to be encrypted.
+        public_certificate: True where the server's certificate is one that browsers trust, so that
+            it can be verified without a file of the provider's.
     """
 
-    __slots__ = ("creates_databases", "kind", "provider", "tls_required")
+    __slots__ = ("creates_databases", "kind", "provider", "public_certificate", "tls_required")
 
     def __init__(
-        self, provider: str | None, kind: Kind, creates_databases: bool, tls_required: bool
+        self,
+        provider: str | None,
+        kind: Kind,
+        creates_databases: bool,
+        tls_required: bool,
+        public_certificate: bool,
     ) -> None:
         self.provider = provider
         self.kind = kind
         self.creates_databases = creates_databases
         self.tls_required = tls_required
+        self.public_certificate = public_certificate
 
+
+_PRISMA_POOLED: Final = HostInfo("prisma", "pooled", False, True, True)
+_PRISMA_DIRECT: Final = HostInfo("prisma", "direct", False, True, True)
+_NEON_POOLED: Final = HostInfo("neon", "pooled", True, True, True)
+_NEON_DIRECT: Final = HostInfo("neon", "direct", True, True, True)
+_SUPABASE_POOLED: Final = HostInfo("supabase", "pooled", True, True, False)
+_SUPABASE_DIRECT: Final = HostInfo("supabase", "direct", True, True, False)
 
 # Each row: what the host ends with, a pattern of the whole host, its port (None for any), and what
 # that says. The patterns are compiled only for hosts with that end: a settings import pays for it.
@@ -42,23 +57,31 @@ class HostInfo:
 # follow the first one. Prisma: https://www.prisma.io/docs/postgres/database/connection-pooling
 # Supabase: https://supabase.com/docs/guides/database/connecting-to-postgres ; its port 5432 on the
 # pooler's host is a session pooler, which is as good as direct for migrations.
+# Certificates: Neon's are from Let's Encrypt (https://neon.com/docs/connect/connect-securely), and
+# Prisma's are publicly trusted too; Supabase has an authority of its own, whose certificate its
+# console offers (https://supabase.com/docs/guides/platform/ssl-enforcement).
 _LABELS: Final = r"(\.[a-z0-9-]+)+\.neon\.(tech|build)"
 _NEON: Final = (".neon.tech", ".neon.build")
 _SHARED: Final = (".pooler.supabase.com",)
 _OWN: Final = (".supabase.co", ".supabase.com", ".supabase.red")
 _ROWS: Final[tuple[tuple[tuple[str, ...], str, int | None, HostInfo], ...]] = (
-    (("db.prisma.io",), r"pooled\.db\.prisma\.io", None, HostInfo("prisma", "pooled", False, True)),
-    (("db.prisma.io",), r"db\.prisma\.io", None, HostInfo("prisma", "direct", False, True)),
-    (_NEON, r"[a-z0-9-]+-pooler" + _LABELS, None, HostInfo("neon", "pooled", True, True)),
-    (_NEON, r"ep-[a-z0-9-]+" + _LABELS, None, HostInfo("neon", "direct", True, True)),
-    (_SHARED, r"[a-z0-9-]+\.[a-z.]+", 6543, HostInfo("supabase", "pooled", True, True)),
-    (_SHARED, r"[a-z0-9-]+\.[a-z.]+", 5432, HostInfo("supabase", "direct", True, True)),
-    (_OWN, r"db\.[a-z0-9]+\.[a-z.]+", 6543, HostInfo("supabase", "pooled", True, True)),
-    (_OWN, r"db\.[a-z0-9]+\.[a-z.]+", 5432, HostInfo("supabase", "direct", True, True)),
+    (("db.prisma.io",), r"pooled\.db\.prisma\.io", None, _PRISMA_POOLED),
+    (("db.prisma.io",), r"db\.prisma\.io", None, _PRISMA_DIRECT),
+    (_NEON, r"[a-z0-9-]+-pooler" + _LABELS, None, _NEON_POOLED),
+    (_NEON, r"ep-[a-z0-9-]+" + _LABELS, None, _NEON_DIRECT),
+    (_SHARED, r"[a-z0-9-]+\.[a-z.]+", 6543, _SUPABASE_POOLED),
+    (_SHARED, r"[a-z0-9-]+\.[a-z.]+", 5432, _SUPABASE_DIRECT),
+    (_OWN, r"db\.[a-z0-9]+\.[a-z.]+", 6543, _SUPABASE_POOLED),
+    (_OWN, r"db\.[a-z0-9]+\.[a-z.]+", 5432, _SUPABASE_DIRECT),
 )
 
-_LOOPBACK: Final = HostInfo("local", "unknown", True, False)
-_UNKNOWN: Final = HostInfo(None, "unknown", creates_databases=True, tls_required=False)
+_LOOPBACK: Final = HostInfo("local", "unknown", True, False, False)
+_UNKNOWN: Final = HostInfo(None, "unknown", True, False, False)
+
+#: Providers whose proxies find the database by the host name in the TLS handshake (SNI): one that
+#: is reached by its address is no database at all. case.dev's databases are Neon's.
+#: https://neon.com/docs/connect/connection-errors#the-endpoint-id-is-not-specified
+BY_NAME: Final = frozenset({"prisma", "neon", "casedev"})
 
 
 def classify(host: str, port: int = 5432) -> HostInfo:
@@ -69,7 +92,7 @@ def classify(host: str, port: int = 5432) -> HostInfo:
         port: its port; only Supabase tells its endpoints apart by it.
     """
     name = host.lower().rstrip(".")
-    if host.startswith("/") or name in ("localhost", "::1"):
+    if host.startswith(("/", "@")) or name in ("localhost", "::1"):
         return _LOOPBACK
     if name.startswith("127.") and name.replace(".", "").isdigit():
         return _LOOPBACK
@@ -77,6 +100,21 @@ def classify(host: str, port: int = 5432) -> HostInfo:
         if name.endswith(ends) and wanted in (None, port) and re.fullmatch(pattern, name):
             return info
     return _UNKNOWN
+
+
+def is_address(host: str) -> bool:
+    """Whether it is an IP address, and no name. (:mod:`ipaddress` would cost a settings import.)"""
+    if ":" in host or host.replace(".", "").isdigit():
+        return True
+    if not host[:1].isdigit():
+        return False
+    import socket
+
+    try:  # hexadecimal and octal ones too, as whoever connects does
+        socket.inet_aton(host)
+    except OSError:
+        return False
+    return True
 
 
 def other_half(url: PostgresURL) -> PostgresURL | None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from . import atomicfile, entry, lock, statefolder
 from .entry import Entry
 from .errors import EnvFileError, URLError
+from .secret import sealed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -76,6 +77,7 @@ class Journal:
         with lock.holding(self.path):
             self._usable()
 
+    @sealed
     def record(self, one: Entry, *, last: Last | None = None) -> None:
         """Keep an entry; one with the same key is replaced. It is on disk when this returns.
 
@@ -91,6 +93,7 @@ class Journal:
             others = [other for other in entries if other.key != one.key]
             self._write([*others, one], last or before)
 
+    @sealed
     def entries(self) -> tuple[Entry, ...]:
         """Everything that is under way, the oldest first.
 
@@ -100,6 +103,7 @@ class Journal:
         """
         return self._read()[0]
 
+    @sealed
     def last(self) -> Last | None:
         """What was finished last; None if that is not known.
 
@@ -108,6 +112,7 @@ class Journal:
         """
         return self._read()[1]
 
+    @sealed
     def clear(self, key: str, *, last: Last | None = None) -> None:
         """Forget the entry with this key, because it is in use or gone; unknown ones are no error.
 

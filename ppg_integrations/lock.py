@@ -83,9 +83,10 @@ def _folder() -> str:
 
 
 def cache_folder(name: str = "") -> str:
-    """A private folder in the user's cache folder, or in the temporary folder.
+    """Our folder in the user's cache folder, or in the temporary folder.
 
-    The latter where the home is missing, cannot be written, or is another user's.
+    The latter where the home is missing, cannot be written, or is another user's. Nobody else can
+    write to it, and nobody else can look into those below it.
 
     Args:
         name: of a folder below ours; ours itself by default.
@@ -101,7 +102,7 @@ def cache_folder(name: str = "") -> str:
     ours = owner_of_first_existing(cache) == os.geteuid()
     for base in (cache, spare) if ours else (spare,):
         folder = os.path.join(base, name) if name else base
-        if make_own(base) and make_own(folder):
+        if make_own(base) and (not name or make_own(folder, private=True)):
             return folder
     raise EnvFileError(
         f"no folder for lock files: neither {cache} nor {spare} is a writable folder of this user",
@@ -115,11 +116,15 @@ def owner_of_first_existing(folder: str) -> int:
     return os.lstat(folder).st_uid
 
 
-def make_own(folder: str | os.PathLike[str]) -> bool:
+def make_own(folder: str | os.PathLike[str], *, private: bool = False) -> bool:
     """Make a folder that only we can write to; False where that cannot be.
 
     Whatever the umask says, each level that had to be made has mode 0700: ``os.makedirs`` gives its
     mode to the last one only. One that is there and ours is closed to everybody else's writes.
+
+    Args:
+        folder: no link: of that, nothing is known but who made it.
+        private: to everybody else's looks, too.
     """
     folder = os.path.abspath(folder)
     missing = []
@@ -135,8 +140,9 @@ def make_own(folder: str | os.PathLike[str]) -> bool:
         found = os.lstat(folder)
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
             return False
-        if found.st_mode & 0o022:
-            os.chmod(folder, stat.S_IMODE(found.st_mode) & ~0o022)
+        closed = 0o077 if private else 0o022
+        if found.st_mode & closed:
+            os.chmod(folder, stat.S_IMODE(found.st_mode) & ~closed)
     except OSError:
         return False
     return os.access(folder, os.R_OK | os.W_OK | os.X_OK)
@@ -149,6 +155,7 @@ def _announce(holder_file: str) -> None:
     with contextlib.suppress(OSError):  # only a courtesy to whoever waits
         descriptor = os.open(holder_file, flags, 0o600)
         try:
+            os.fchmod(descriptor, 0o600)  # a umask may have taken away our own rights
             os.write(descriptor, f"process {os.getpid()} ({program or 'python'})".encode())
         finally:
             os.close(descriptor)

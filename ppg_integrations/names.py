@@ -23,6 +23,14 @@ ENV_FILE: Final = "PPG_ENV_FILE"
 FORCE_DIRECT: Final = "PPG_DIRECT"
 #: Seconds for all the API work of one verb, or of one resolution.
 TIMEOUT: Final = "PPG_TIMEOUT"
+#: Seconds for opening one connection, all attempts together; 0 makes one attempt.
+CONNECT_DEADLINE: Final = "PPG_CONNECT_DEADLINE"
+#: Seconds after its last use for which a connection counts as alive; 0 tests it before each use.
+ALIVE_WINDOW: Final = "PPG_ALIVE_WINDOW"
+#: The least ``sslmode`` of each URL that leads to another machine.
+SSLMODE: Final = "PPG_SSLMODE"
+#: Those three.
+CONNECT: Final = (CONNECT_DEADLINE, ALIVE_WINDOW, SSLMODE)
 #: Base of the provider's API, before the provider's own variable.
 API_URL: Final = "PPG_API_URL"
 #: ``auto`` asks a provider's API where no URL is set; ``never`` does not (image builds); ``fresh``

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from . import names
 from .errors import MissingDirectURLError
 from .urls import PostgresURL
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from .value import Value
 
 SourceKind = Literal["argument", "config", "environment", "file", "derived", "provider", "api"]
 
@@ -19,41 +17,7 @@ _NO_DIRECT: Final = (
 )
 
 
-class _Value:
-    """Immutable, and compared by its slots. A NamedTuple would cost settings imports a tenth."""
-
-    __slots__: tuple[str, ...] = ()  # in the order of the arguments
-
-    def __init__(self, *values: object) -> None:
-        for name, value in zip(self.__slots__, values, strict=True):
-            object.__setattr__(self, name, value)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"a {type(self).__name__} is immutable")
-
-    def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
-            return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
-
-    def __hash__(self) -> int:
-        return hash(tuple(getattr(self, name) for name in self.__slots__))
-
-    def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
-        return f"{type(self).__name__}({shown})"
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, _memo: object) -> Self:
-        return self
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (type(self), tuple(getattr(self, name) for name in self.__slots__))
-
-
-class Source(_Value):
+class Source(Value):
     """Where one half of a pair came from. ``str`` is what people read.
 
     Attributes:
@@ -90,7 +54,7 @@ class Source(_Value):
         return f"{self.name} in {self.place}"
 
 
-class ConnectionPair(_Value):
+class ConnectionPair(Value):
     """What :func:`ppg_integrations.resolve` found.
 
     Attributes:

@@ -99,7 +99,15 @@ def sanitise(
     warnings: list[str] = []
     refused = ""
     for name, value in pairs:
-        if name in LIBPQ:
+        if name == "requiressl":
+            # libpq has it overwrite an sslmode that stands before it, verify-full included; its
+            # rule for the value: https://github.com/postgres/postgres/blob/REL_17_0/src/interfaces/libpq/fe-connect.c
+            if value.startswith("1"):
+                params.setdefault("sslmode", "require")
+                notes.append("translated requiressl to sslmode")
+            else:
+                notes.append("dropped requiressl: off is libpq's default")
+        elif name in LIBPQ:
             params[name] = value
         elif name in STRIPPED:
             notes.append(f"dropped {name}: {STRIPPED[name]}")

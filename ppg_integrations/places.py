@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from . import layers, names
 from .pair import Source
+from .secret import MaskedMapping
 
 if TYPE_CHECKING:
     from .providers.settings import Settings
@@ -33,7 +34,7 @@ class Places:
         quiet: bool = False,
         program: str | None = None,
     ) -> None:
-        self.environ = environ
+        self.environ = MaskedMapping.of(environ)
         self.path = env_file
         self.program = program or layers.program(environ)
         self._quiet = quiet

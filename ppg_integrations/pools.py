@@ -7,12 +7,12 @@ import inspect
 from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
-from . import conversions, startup
-from .errors import ConfigurationError, DriverError, PPGError
-from .failures import condense
+from . import conversions, liveness, startup
+from .errors import ConfigurationError, DriverError
+from .poolstate import PoolState, Wait
 
 if TYPE_CHECKING:
     from psycopg_pool import AsyncConnectionPool, ConnectionPool
@@ -35,6 +35,8 @@ _OPTIONS: Final = {
 #: Where startup options can be given.
 INSTEAD: Final = "a pool with direct=True"
 
+_OUTDATED: Final = "it was opened with another pair"
+
 _alive: Final[WeakSet[Any]] = WeakSet()
 
 
@@ -42,7 +44,10 @@ def connection_pool(endpoint: Endpoint, **options: Any) -> ConnectionPool[Any]:
     """A ``psycopg_pool.ConnectionPool`` whose connections lead where the endpoint leads then.
 
     It opens itself when the first connection is asked for: its threads would not survive the fork
-    of a server that preloads the application. While there is no pair, asking raises why, at once.
+    of a server that preloads the application. While there is no pair, asking raises why, at once;
+    and so it does where the server refuses for a reason that does not pass. Connections of a pair
+    that is no more are closed when the next one is asked for, and those that were idle for a while
+    are tested, unless `check` says otherwise.
 
     Args:
         endpoint: asked for each connection that the pool opens.
@@ -53,9 +58,7 @@ def connection_pool(endpoint: Endpoint, **options: Any) -> ConnectionPool[Any]:
         DriverError: psycopg_pool 3.3 or later is not installed.
     """
     made = _classes()[0]
-    pool: ConnectionPool[Any] = made(
-        endpoint, **{**_OPTIONS, "check": made.check_connection, **options}
-    )
+    pool: ConnectionPool[Any] = made(endpoint, **options)
     return pool
 
 
@@ -66,9 +69,7 @@ def async_connection_pool(endpoint: Endpoint, **options: Any) -> AsyncConnection
         DriverError: psycopg_pool 3.3 or later is not installed.
     """
     made = _classes()[1]
-    pool: AsyncConnectionPool[Any] = made(
-        endpoint, **{**_OPTIONS, "check": made.check_connection, **options}
-    )
+    pool: AsyncConnectionPool[Any] = made(endpoint, **options)
     return pool
 
 
@@ -101,46 +102,77 @@ def _classes() -> tuple[Any, Any]:
     if version < _LEAST:
         raise _missing(f"psycopg_pool {psycopg_pool.__version__} is too old")
 
-    # _connect is private, and the one place that sees why a connection cannot be opened: otherwise
-    # who waits for it is told the seconds only. Without that method the rest works as it does.
+    # _connect is private, and the one place that sees why a connection cannot be opened, and which
+    # pair one was opened with. Without that method the rest works as it does.
 
     class EndpointPool(psycopg_pool.ConnectionPool[Any]):
         def __init__(self, endpoint: Endpoint, **options: Any) -> None:
-            self._endpoint = endpoint
-            self._failure = ""
+            self._state = PoolState(endpoint)
+            self._first = _first(endpoint, options)
             given = options.pop("kwargs", None) or {}
+            self._test = options.pop("check", self._ping)
 
             def keywords() -> dict[str, Any]:
                 return _keywords(endpoint, given() if callable(given) else given)
 
-            super().__init__(kwargs=keywords, **{"open": False, **options})
+            options = {**_options(endpoint), **options}
+            super().__init__(kwargs=keywords, check=self._look_at, **options)
             _alive.add(self)
 
         def getconn(self, timeout: float | None = None) -> Any:
-            if self._endpoint.direct or self._endpoint.current.error is not None:
-                self._endpoint.destination()
+            self._state.follow()
             if self.closed:
                 with suppress(psycopg.OperationalError):  # closed for good, as getconn() says
                     self.open()
+            wait = Wait(self._state, self.timeout, timeout, self._first)
+            while True:
+                try:
+                    return super().getconn(wait.part())
+                except psycopg_pool.PoolTimeout as error:  # noqa: PERF203 - it waits, mostly
+                    wait.again(error)
+
+        def putconn(self, conn: Any) -> None:
+            self._state.used(conn)
+            super().putconn(conn)
+
+        def _look_at(self, conn: Any) -> None:
+            if not self._state.is_current(conn):
+                self._discard(conn)
+                raise psycopg.OperationalError(_OUTDATED)
+            if self._test is not None:
+                self._test(conn)
+
+        def _ping(self, conn: Any) -> None:
             try:
-                return super().getconn(timeout)
-            except psycopg_pool.PoolTimeout as error:
-                _explain(error, self._failure)
+                if self._state.needs_test(conn):
+                    with liveness.limited(conn.fileno()):
+                        self.check_connection(conn)
+            except (psycopg.Error, OSError):
+                self._discard(conn)
+                raise
+
+        def _discard(self, conn: Any) -> None:
+            conn.close()
+            if self._state.empties(conn):
+                self.drain()
 
         def _connect(self, timeout: float | None = None) -> Any:
+            pair = None
             try:
+                pair = self._state.opens()
                 connection = super()._connect(timeout)
             except Exception as error:
-                self._failure = _text(error)
+                self._state.failed(error, pair)
                 raise
-            self._failure = ""
+            self._state.opened(connection, pair)
             return connection
 
     class AsyncEndpointPool(psycopg_pool.AsyncConnectionPool[Any]):
         def __init__(self, endpoint: Endpoint, **options: Any) -> None:
-            self._endpoint = endpoint
-            self._failure = ""
+            self._state = PoolState(endpoint)
+            self._first = _first(endpoint, options)
             given = options.pop("kwargs", None) or {}
+            self._test = options.pop("check", self._ping)
 
             async def keywords() -> dict[str, Any]:
                 own = given() if callable(given) else given
@@ -149,30 +181,75 @@ def _classes() -> tuple[Any, Any]:
                 # A store that has changed is read, and an API may be asked.
                 return await asyncio.to_thread(_keywords, endpoint, own)
 
-            super().__init__(kwargs=keywords, **{"open": False, **options})
+            options = {**_options(endpoint), **options}
+            super().__init__(kwargs=keywords, check=self._look_at, **options)
             _alive.add(self)
 
         async def getconn(self, timeout: float | None = None) -> Any:
-            if self._endpoint.direct or self._endpoint.current.error is not None:
-                await asyncio.to_thread(self._endpoint.destination)
+            state = self._state
+            if state.is_due():
+                await asyncio.to_thread(state.follow)
+            else:
+                state.follow()
             if self.closed:
                 with suppress(psycopg.OperationalError):
                     await self.open()
+            wait = Wait(state, self.timeout, timeout, self._first)
+            while True:
+                try:
+                    return await super().getconn(wait.part())
+                except psycopg_pool.PoolTimeout as error:  # noqa: PERF203 - it waits, mostly
+                    wait.again(error)
+
+        async def putconn(self, conn: Any) -> None:
+            self._state.used(conn)
+            await super().putconn(conn)
+
+        async def _look_at(self, conn: Any) -> None:
+            if not self._state.is_current(conn):
+                await self._discard(conn)
+                raise psycopg.OperationalError(_OUTDATED)
+            if self._test is not None:
+                await self._test(conn)
+
+        async def _ping(self, conn: Any) -> None:
             try:
-                return await super().getconn(timeout)
-            except psycopg_pool.PoolTimeout as error:
-                _explain(error, self._failure)
+                if self._state.needs_test(conn):
+                    with liveness.limited(conn.fileno()):
+                        await self.check_connection(conn)
+            except (psycopg.Error, OSError):
+                await self._discard(conn)
+                raise
+
+        async def _discard(self, conn: Any) -> None:
+            await conn.close()
+            if self._state.empties(conn):
+                await self.drain()
 
         async def _connect(self, timeout: float | None = None) -> Any:
+            pair = None
             try:
+                pair = await asyncio.to_thread(self._state.opens)
                 connection = await super()._connect(timeout)
             except Exception as error:
-                self._failure = _text(error)
+                self._state.failed(error, pair)
                 raise
-            self._failure = ""
+            self._state.opened(connection, pair)
             return connection
 
     return EndpointPool, AsyncEndpointPool
+
+
+def _options(endpoint: Endpoint) -> dict[str, Any]:
+    """Of the pool, where the user says nothing else."""
+    # One attempt is less than psycopg's pool can do: it makes two.
+    again = {} if endpoint.settings.connect_deadline else {"reconnect_timeout": 0.0}
+    return {**_OPTIONS, "open": False, **again}
+
+
+def _first(endpoint: Endpoint, options: Mapping[str, Any]) -> float:
+    """Seconds to wait where a connection has to be opened: one that sleeps takes longer."""
+    return 0.0 if "timeout" in options else endpoint.settings.connect_deadline
 
 
 def _keywords(endpoint: Endpoint, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,17 +262,6 @@ def _keywords(endpoint: Endpoint, given: Mapping[str, Any]) -> dict[str, Any]:
         **conversions.connect_keywords(endpoint.destination().url, "psycopg"),
         **given,
     }
-
-
-def _text(error: Exception) -> str:
-    return str(error) if isinstance(error, PPGError) else condense(str(error))
-
-
-def _explain(error: Exception, failure: str) -> NoReturn:
-    """Raises the pool's error again, with why it could not connect."""
-    if not failure:
-        raise error
-    raise type(error)(f"{error}: {failure}") from None
 
 
 def _missing(why: str) -> DriverError:

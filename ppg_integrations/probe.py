@@ -21,11 +21,11 @@ from __future__ import annotations
 import contextlib
 import statistics
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from . import tls, vitals
-from .drivers import connect
+from .drivers import connect, passes
 from .errors import ConnectError, QueryError
 
 if TYPE_CHECKING:
@@ -52,8 +52,7 @@ _PAUSE_OF_C: Final = 0.05  # seconds
 _PINGS: Final = 5
 #: Seconds that B may take: with a session pooler of size 1, A has what B waits for.
 _PATIENCE: Final = 3.0
-#: What a database says that is about to be there; asked again every so many seconds.
-_WAKING: Final = frozenset({"upstream", "starting"})
+#: Seconds between two looks at a database that wakes, restarts or is full.
 _NAP: Final = 1.0
 #: Seconds by which a backend must be older than the connection to it: clocks may be slewed.
 _OLDER: Final = 0.005
@@ -71,6 +70,8 @@ class ProbeResult:
         vitals: what the server says of itself.
         latency_ms: median of several round trips, milliseconds.
         seconds: how long the probe took.
+        woke: why it was unreachable at first, where it was.
+        waited: seconds until it no longer was.
     """
 
     kind: Kind
@@ -80,6 +81,8 @@ class ProbeResult:
     vitals: vitals.Vitals = field(default_factory=vitals.Vitals)
     latency_ms: float | None = None
     seconds: float = 0.0
+    woke: ConnectError | None = None
+    waited: float = 0.0
 
     @property
     def server_version(self) -> str:
@@ -109,7 +112,8 @@ def probe(
     """Finds out what answers at `url`.
 
     Args:
-        timeout: seconds for everything. A database that sleeps may need ten to wake.
+        timeout: seconds for everything. A database that sleeps may need ten to wake; what it says
+            until then is asked again, as :data:`.drivers.PATIENCE` has it.
         claim: ``"direct"`` asks twice before a pooler is reported, because a failover between two
             reads looks like one.
         source: where the URL came from, for the error.
@@ -119,16 +123,21 @@ def probe(
     """
     clock = _Clock(timeout)
     result = _probe(url, clock, source)
-    while result.error is not None and result.error.code in _WAKING and clock.left > _NAP:
+    first = result.error
+    waited = 0.0
+    while result.error and passes(result.error, clock.spent) and clock.left > _NAP:
         time.sleep(_NAP)
-        result = _probe(url, clock, source)
-    doubtful = claim == "direct" and result.kind in ("transaction-pooler", "statement-pooler")
-    failover = result.error is not None and result.error.code == "closed"
-    if (doubtful or failover) and clock.left > 0:
+        waited = clock.spent
         again = _probe(url, clock, source)
+        # That there was little time left for the last look tells less than the one before.
+        if again.error is None or again.error.code != "timeout":
+            result = again
+    if claim == "direct" and result.kind in ("transaction-pooler", "statement-pooler"):
+        again = _probe(url, clock, source) if clock.left > 0 else result
         # what was seen once counts for more than a deadline that came in between
-        return result if doubtful and again.error else again
-    return result
+        result = result if again.error else again
+    woke = first if result.error is None else None
+    return replace(result, woke=woke, waited=waited if woke else 0.0)
 
 
 def _probe(url: PostgresURL, clock: _Clock, source: str) -> ProbeResult:

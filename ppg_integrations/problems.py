@@ -40,6 +40,12 @@ class Row(NamedTuple):
 #: :func:`problem`; an endpoint reads "pooled (DATABASE_URL in the environment)".
 TABLE: Final = {
     "unreachable": Row("error", "{endpoint}: {text}", "{hint}"),
+    "woke-up": Row(
+        "info",
+        "{endpoint} was not there at first, and was {seconds} s later: {text}",
+        "A database that scales to zero, or a restart. Applications wait for it as well, for"
+        " PPG_CONNECT_DEADLINE seconds.",
+    ),
     "swapped": Row(
         "error",
         "the two URLs have changed places: {pooled} reaches {pooled_kind} ({pooled_host}), and"
@@ -127,12 +133,12 @@ TABLE: Final = {
     "tls-off": Row(
         "warning",
         "{endpoint} is not encrypted, and {host} is not this machine",
-        "Add sslmode=require to the URL, or better sslmode=verify-full with sslrootcert=.",
+        "Set PPG_SSLMODE=require, or better PPG_SSLMODE=verify-full; or add sslmode= to the URL.",
     ),
     "tls-optional": Row(
         "warning",
         "{endpoint} is encrypted, but sslmode={sslmode} would do without TLS and not say so",
-        "Add sslmode=require to the URL, or better sslmode=verify-full with sslrootcert=.",
+        "Set PPG_SSLMODE=require, or better PPG_SSLMODE=verify-full; or add sslmode= to the URL.",
     ),
     "tls-unverified": Row(
         "warning",
@@ -143,7 +149,7 @@ TABLE: Final = {
     "tls-not-enforced": Row(
         "info",
         "{endpoint} shows a good certificate, and sslmode={sslmode} does not insist on it",
-        "Add sslmode=verify-full&sslrootcert=system to the URL (libpq 16 or newer).",
+        "Set PPG_SSLMODE=verify-full, or add sslmode=verify-full&sslrootcert=system to the URL.",
     ),
     "startup-parameters": Row(
         "warning",

@@ -12,6 +12,7 @@ from .arrange import Half
 from .errors import AccelerateURLError, ConfigurationError, PPGWarning
 from .pair import ConnectionPair, Source
 from .places import Places, env_file_path
+from .secret import masked
 from .urls import PostgresURL
 
 _MISMATCHES: Final = ("user", "database")
@@ -61,10 +62,12 @@ def resolve(
     Raises:
         MissingURLError: no pooled URL was found or could be derived.
         MismatchedPairError: the halves belong to different databases or users, or the replica does.
+        ConfigurationError: an address stands in the place of a host name that the provider needs.
         URLError: one of the URLs cannot be used.
         EnvFileError: the file exists and cannot be read.
         ProviderError: the provider's API gives no pair, or not within the deadline.
     """
+    pooled, direct, replica = masked(pooled), masked(direct), masked(replica)
     places = _places(env_file, environ)
     del environ
     pair = look(places, pooled, direct, replica, provider, target, allow_mismatch)
@@ -92,6 +95,7 @@ async def aresolve(
     """
     from asyncio import to_thread
 
+    pooled, direct, replica = masked(pooled), masked(direct), masked(replica)
     places = _places(env_file, environ)
     del environ
     pair = await to_thread(look, places, pooled, direct, replica, provider, target, allow_mismatch)
@@ -152,9 +156,11 @@ def look(
         from . import fallback
 
         raise fallback.missing(places, second)
+    reads = arrange.arrange_replica(third, said) if third else None
+    provider = provider or places.known(names.PROVIDER) or left.info.provider
+    arrange.check_names([half for half in (left, right, reads) if half], provider or "")
     if right is not None:
         arrange.check_same(left, right, _allowed(allow_mismatch, places))
-    reads = arrange.arrange_replica(third, said) if third else None
     if reads is not None:
         arrange.check_replica(reads, left, right, _allowed(allow_mismatch, places))
     for half in (left, right, reads):
@@ -167,7 +173,7 @@ def look(
         right.url if right else None,
         left.source,
         right.source if right else None,
-        provider or places.known(names.PROVIDER) or left.info.provider,
+        provider,
         tuple(dict.fromkeys(said)),
         places.path,
         reads.url if reads else None,

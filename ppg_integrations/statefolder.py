@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from typing import Final
 
 from . import lock
@@ -42,14 +41,12 @@ def make() -> str:
         EnvFileError: it cannot be made, or is not ours.
     """
     folder = path()
-    if not lock.make_own(folder):
+    if not lock.make_own(folder, private=True):
         raise EnvFileError(
             f"{folder}, which keeps generated credentials until they are in use, cannot be made or "
             "written to",
             hint=HINT,
         )
-    if stat.S_IMODE(os.lstat(folder).st_mode) & 0o077:
-        os.chmod(folder, 0o700)
     return folder
 
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from . import roots
+
 if TYPE_CHECKING:
     from .urls import PostgresURL
 
@@ -23,9 +25,6 @@ if TYPE_CHECKING:
 _SSL_REQUEST: Final = struct.pack("!II", 8, 80877103)
 #: what libpq 17 sends, and what ``sslnegotiation=direct`` requires
 _ALPN: Final = ["postgresql"]
-
-#: sslmode values that refuse a certificate which does not verify
-VERIFYING: Final = frozenset({"verify-ca", "verify-full"})
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,7 @@ class TLS:
         cipher: the cipher suite.
         verified: the certificate's chain and its host name check out against ``sslrootcert`` if the
             URL names one, else libpq's own file, the system's authorities and certifi's. That is
-            what the server offers; whether the URL *demands* it is its sslmode's to say
-            (:func:`demanded`).
+            what the server offers; whether the URL *demands* it is its sslmode's to say.
         why_not: the reason in OpenSSL's words, empty when verified.
     """
 
@@ -54,20 +52,6 @@ class TLS:
             "verified": self.verified,
             "why_not": self.why_not,
         }
-
-
-def sslmode(url: PostgresURL) -> str:
-    """The mode in force: the URL's, else the environment's, else libpq's default."""
-    mode = url.params.get("sslmode") or os.environ.get("PGSSLMODE", "")
-    if not mode:
-        # https://www.postgresql.org/docs/current/libpq-connect.html (sslrootcert=system)
-        mode = "verify-full" if url.params.get("sslrootcert") == "system" else "prefer"
-    return mode
-
-
-def demanded(url: PostgresURL) -> bool:
-    """Does this URL refuse a server whose certificate does not verify?"""
-    return sslmode(url) in VERIFYING
 
 
 def inspect(url: PostgresURL, *, timeout: float = 5.0) -> TLS | None:
@@ -106,12 +90,14 @@ def _verifying(url: PostgresURL) -> ssl.SSLContext:
     # Python 3.13 turns this on; libpq does not, and many private authorities fail it.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     given = url.params.get("sslrootcert") or os.environ.get("PGSSLROOTCERT", "")
-    if given and given != "system":
+    if given == roots.SYSTEM:
+        given = roots.bundle()
+    if given:
         only = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         only.load_verify_locations(cafile=given)
         return only
     default = Path(os.environ.get("HOME", "/"), ".postgresql/root.crt")
-    if not given and default.is_file():
+    if default.is_file():
         context.load_verify_locations(cafile=default)
     try:
         import certifi

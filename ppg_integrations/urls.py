@@ -11,13 +11,14 @@ from . import hosts, urltext
 from .errors import ConfigurationError, URLError
 from .hostport import DEFAULT_PORT, HostPort, first, quoted, servers_of
 from .parameters import LIBPQ, SECRET, sanitise
-from .secret import MASK, Secret
+from .secret import MASK, Secret, sealed
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
 # Characters of a value that mean nothing to a URL, to sh, or to docker's env files.
 _SAFE: Final = "/:,"
+_PLACE: Final = ("host", "port", "user", "password", "dbname")
 
 
 class PostgresURL:
@@ -64,6 +65,7 @@ class PostgresURL:
             object.__setattr__(self, name, value)
 
     @classmethod
+    @sealed
     def parse(cls, text: str, *, source: str = "") -> PostgresURL:
         """Reads any spelling of a PostgreSQL URL.
 
@@ -84,13 +86,8 @@ class PostgresURL:
 
             cleaned = urltext.clean(accelerate.postgres_url(cleaned, subject), subject)
         parts = urltext.split(cleaned, subject)
-        overrides = {}
-        query = []
-        for name, value in parts.query:
-            if name in ("host", "port", "user", "password", "dbname"):
-                overrides[name] = value
-            else:
-                query.append((name, value))
+        overrides = {name: value for name, value in parts.query if name in _PLACE}
+        query = [(name, value) for name, value in parts.query if name not in _PLACE]
         params, notes, warnings, refused = sanitise(query)
         if refused:
             raise URLError(
@@ -109,7 +106,7 @@ class PostgresURL:
             database = "postgres"
             notes += ("read the empty database name as postgres, which Prisma Postgres means",)
         password = overrides.get("password", parts.password)
-        return cls(
+        url = cls(
             overrides.get("user", parts.user),
             Secret(password) if password else None,
             servers,
@@ -118,6 +115,9 @@ class PostgresURL:
             notes,
             warnings,
         )
+        if len(cleaned) > urltext.MAX_LENGTH // 16:  # encoded, a character is twelve at most
+            urltext.check_length(url.reveal(), subject)
+        return url
 
     @classmethod
     def build(

@@ -30,7 +30,7 @@ _ASSIGNMENT: Final = r"(?:export\s+)?[A-Z][A-Z0-9_]*\s*=\s*(?=\S)"
 _BAD_ESCAPE: Final = r"%(?![0-9a-fA-F]{2})"
 _PARAMETERS: Final = r"[A-Za-z_]+=[^&]*(?:&[A-Za-z_]+=[^&]*)*"
 _NAME: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.])?"
-_ONE: Final = rf"(?:\[[^\[\]@/?#,]+\]|{_NAME}|%2[Ff][^@/?#:,\[\]]*)(?::[0-9]{{1,5}})?"
+_ONE: Final = rf"(?:\[[^\[\]@/?#,]+\]|{_NAME}|%(?:2[Ff]|40)[^@/?#:,\[\]]*)(?::[0-9]{{1,5}})?"
 # What may follow the "@" of a URL whose password was not percent-encoded: strict, so that a second
 # "@" inside the password is not taken for the end of it.
 _TAIL: Final = (
@@ -72,8 +72,7 @@ def clean(text: object, subject: str) -> str:
         raise URLError(
             f"{subject} is a {type(text).__name__}, not a text", hint=f"Give a URL: {_SHAPE}"
         )
-    if len(text) > MAX_LENGTH:
-        raise URLError(f"{subject} is longer than {MAX_LENGTH} characters and can be no URL")
+    check_length(text, subject)
     before = None
     while text != before:
         before = text
@@ -95,6 +94,16 @@ def clean(text: object, subject: str) -> str:
             hint="Paste the URL in one piece; a blank in a password is written %20.",
         )
     return text
+
+
+def check_length(text: str, subject: str) -> None:
+    """Both as it was pasted and as it is written down, so that what is written is read again.
+
+    Raises:
+        URLError: it is too long.
+    """
+    if len(text) > MAX_LENGTH:
+        raise URLError(f"{subject} is longer than {MAX_LENGTH} characters and can be no URL")
 
 
 def split(text: str, subject: str) -> Parts:
@@ -186,12 +195,17 @@ def _plausible(text: str) -> bool:
         _, _, port = text.rpartition("]")
         return port in ("", ":") or (port[0] == ":" and _is_port(port[1:]))
     name, _, port = text.partition(":")
-    return (_is_name(name) or name[:3].upper() == "%2F") and (not port or _is_port(port))
+    return (_is_name(name) or _is_socket(name)) and (not port or _is_port(port))
 
 
 def _is_name(text: str) -> bool:
     plain = text.replace("-", "").replace(".", "").replace("_", "")
     return text.isascii() and plain.isalnum() and text[0] not in "-." and text[-1] != "-"
+
+
+def _is_socket(text: str) -> bool:
+    """Whether it begins with a percent-encoded "/" or "@": a folder, or no place in the files."""
+    return text[:3].upper() in ("%2F", "%40")
 
 
 def _is_port(text: str) -> bool:
@@ -215,7 +229,7 @@ def host(text: str, subject: str) -> str:
     """
     if text.startswith("["):
         text = _decode(text.removeprefix("[").removesuffix("]"), "the address", subject)
-    elif text[:3].upper() == "%2F":
+    elif _is_socket(text):
         text = _decode(text, "the socket folder", subject)
     if text.startswith(("/", "@")):
         if "\x00" in text or "," in text:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,11 @@ _OURS = re.compile(
 _SERVERS = ("PPG_POSTGRES_BIN", "PPG_PGBOUNCER")
 # The one thing that tests share with the machine: PgBouncer is not fetched anew for each of them.
 _CACHE = str(Path(platformdirs.user_cache_dir("ppg-integrations", appauthor=False)).parent)
+
+# A shell that starts a run in the background has it ignore Ctrl-C, and so do all programs that the
+# run starts: tests that send it would wait in vain.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

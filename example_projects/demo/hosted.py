@@ -143,7 +143,7 @@ class HostedStory:
         self._row(
             api,
             "ppg_connect rotate",
-            lambda: self.project.verb("rotate"),
+            lambda: self.project.verb("rotate", "--grace", "0"),  # nothing is running
             "a new password; the old one is refused",
             lambda _, __: (
                 (self.project.pair().require_direct() != old, "another URL in .env"),

@@ -12,6 +12,13 @@ from ..layers import PROGRAM
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The console script. Exit status: 0 done, 1 failed with an error of ours, 2 wrong usage."""
+    try:
+        return _main(argv)
+    except KeyboardInterrupt:  # during the imports; :func:`.frontend.guarded` has the later ones
+        return 130
+
+
+def _main(argv: Sequence[str] | None) -> int:
     from . import arguments, frontend
     from .screen import Screen
 

@@ -141,7 +141,8 @@ def _rotate(parser: argparse.ArgumentParser) -> None:
         type=_seconds,
         default=_NOT_GIVEN,
         metavar="SECONDS",
-        help="how long the old connection lives on (0); the command waits for it",
+        help=f"how long the old connection lives on: 0 (not at all) to {_LONGEST:.0f} (a day); by "
+        "default until no connection uses it, an hour at most. The command waits for it",
     )
     group.add_argument(
         "--in-place",
@@ -169,10 +170,12 @@ def _writing(group: argparse._ArgumentGroup) -> None:
 
 def _seconds(text: str) -> float:
     """A length of time; what is none is wrong usage."""
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
     if not 0 <= seconds <= _LONGEST:
-        raise ValueError
+        raise argparse.ArgumentTypeError(
+            f"a number of seconds from 0 to {_LONGEST:.0f} (a day), not {text!r}"
+        )
     return seconds
-
-
-_seconds.__name__ = "number of seconds"  # what argparse calls a value that it refuses

@@ -76,15 +76,29 @@ def _rotate(call: Call) -> int:
         if not call.screen.ask(f"{costs} Go on?"):
             raise UsageError("nothing was rotated")
 
+    early: Stored | None = None
+
+    def in_use_now(stored: Stored) -> None:
+        nonlocal early
+        early = stored
+        if not call.json:  # whose one document has the notes of the end, too
+            _stored(call, stored)
+
     _gitignore(call)
-    stored = rotate(
-        call.context,
-        grace=call.options.get("grace", 0.0),
-        in_place=call.flag("in_place"),
-        allow_tracked=call.flag("allow_tracked"),
-        confirm=confirm if call.interactive else None,
-    )
-    return _stored(call, stored)
+    try:
+        stored = rotate(
+            call.context,
+            grace=call.options.get("grace"),
+            in_place=call.flag("in_place"),
+            allow_tracked=call.flag("allow_tracked"),
+            confirm=confirm if call.interactive else None,
+            in_use_now=in_use_now,
+        )
+    except KeyboardInterrupt:
+        if call.json and early is not None:  # the rotation has happened
+            _stored(call, early)
+        raise
+    return _stored(call, stored) if call.json or early is None else 0
 
 
 def _gitignore(call: Call) -> None:

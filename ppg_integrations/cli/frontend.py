@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from .. import names, providers
+from .. import encryption, names, providers
+from ..connect_settings import ConnectSettings
 from ..errors import (
     ChoiceError,
     ConfigurationError,
@@ -23,6 +24,8 @@ from ..journal import Journal
 from ..pair import ConnectionPair
 from ..places import DEFAULT_ENV_FILE
 from ..problems import Problem
+from ..secret import MaskedMapping
+from ..verbs import sentences
 from ..verbs.context import Context
 from . import render
 from .call import VERBS, Call
@@ -76,13 +79,15 @@ def perform(
     Raises:
         PPGError: without ``--json``; the shell prints it in its own way.
     """
+    environ = MaskedMapping.of(environ)
     try:
         context = _context(options, screen, program, environ, env_file)
         if error is not None and refuses(options, error):
             raise error
         if not options.get("env_file"):
             context = replace(context, known_pair=known_pair)
-        with _telling_what_is_pending(context, screen):
+        sslmode = ConnectSettings.of(environ).sslmode
+        with encryption.at_least(sslmode), _telling_what_is_pending(context, screen):
             return _checked(Call(options, screen, context, hazards, migrates))
     except PPGError as failure:
         if not options.get("json", False):
@@ -134,8 +139,7 @@ def _telling_what_is_pending(context: Context, screen: Screen) -> Iterator[None]
     except KeyboardInterrupt:
         screen.quiet()
         with contextlib.suppress(PPGError):  # no time for what is wrong with the journal
-            if Journal(context.env_file).entries():
-                more = "the next create, rotate or revoke goes on from there"
+            if more := sentences.interrupted(Journal(context.env_file)):
                 print(f"interrupted; {more}", file=screen.err)
         raise
 

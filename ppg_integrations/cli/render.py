@@ -70,7 +70,7 @@ def stored(
 
 def _following(result: Stored, program: str, migrates: str) -> str:
     if result.verb == "rotate":
-        follows = "a Flask app that reads the file follows by itself"
+        follows = "a Django or Flask app that reads the file follows by itself"
         return f"restart what was started with the old URLs; {follows}"
     if migrates and not result.owns_nothing:
         return migrates

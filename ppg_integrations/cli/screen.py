@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import threading
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -17,11 +18,16 @@ if TYPE_CHECKING:
 PATIENCE: Final = 0.5
 
 _STYLES: Final = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "dim": "2"}
+_OURS: Final = re.compile(rf"(\x1b\[(?:0|{'|'.join(_STYLES.values())})m)")
 
 
 def plain(text: str) -> str:
     """What a provider calls something, without the characters that would steer a terminal."""
     return "".join(each if each.isprintable() else "?" for each in text)
+
+
+def _plain_lines(text: str) -> str:
+    return "\n".join(map(plain, text.split("\n")))
 
 
 class Screen:
@@ -56,7 +62,7 @@ class Screen:
             default: what plain Enter means; the end of the input means no.
         """
         self.quiet()
-        self.err.write(f"{question} [{'Y/n' if default else 'y/N'}] ")
+        self.err.write(f"{plain(question)} [{'Y/n' if default else 'y/N'}] ")
         self.err.flush()
         answer = sys.stdin.readline()
         return (default and answer == "\n") or answer.strip().lower() in ("y", "yes")
@@ -68,7 +74,7 @@ class Screen:
             choices: an id and a name for each.
         """
         self.quiet()
-        self.err.write(f"{question}\n")
+        self.err.write(f"{plain(question)}\n")
         for number, (id, name) in enumerate(choices, 1):  # noqa: A001
             self.err.write(f"{number:>4}  {plain(id)}  {plain(name)}\n")
         for _ in range(3):
@@ -81,16 +87,23 @@ class Screen:
                 break
         return None
 
+    @property
+    def coloured(self) -> bool:
+        """Whether standard output gets colours."""
+        if self._color is None:
+            return self.terminal and "NO_COLOR" not in os.environ
+        return self._color
+
     def style(self, name: str, text: str) -> str:
         """The text in a colour, for standard output."""
-        color = self._color
-        if color is None:
-            color = self.terminal and "NO_COLOR" not in os.environ
-        return f"\x1b[{_STYLES[name]}m{text}\x1b[0m" if color else text
+        return f"\x1b[{_STYLES[name]}m{text}\x1b[0m" if self.coloured else text
 
     def line(self, text: str = "") -> None:
+        """Lines of text. What a terminal acts upon is taken out, but for :meth:`style`'s own."""
         self.quiet()
-        print(text, file=self.out)
+        parts = _OURS.split(text) if self.coloured else [text]
+        shown = (part if number % 2 else _plain_lines(part) for number, part in enumerate(parts))
+        print("".join(shown), file=self.out)
 
     def json(self, document: dict[str, Any]) -> None:
         """The one document of ``--json``."""
@@ -99,7 +112,7 @@ class Screen:
 
     def warning(self, text: str) -> None:
         self.quiet()
-        print(f"warning: {text}", file=self.err)
+        print(f"warning: {_plain_lines(text)}", file=self.err)
 
     def note(self, text: str) -> None:
         self.quiet()
@@ -108,14 +121,14 @@ class Screen:
     def error(self, error: PPGError) -> None:
         """What was wrong, and what to do next."""
         self.quiet()
-        print(f"error: {error.message}", file=self.err)
+        print(f"error: {_plain_lines(error.message)}", file=self.err)
         for line in error.hint.splitlines():
-            print(f"  {line}", file=self.err)
+            print(f"  {plain(line)}", file=self.err)
 
     def progress(self, message: str) -> None:
         """Says what is being done, once it has been going on for :data:`PATIENCE` seconds."""
         self.quiet()
-        self._timer = threading.Timer(PATIENCE, self._show, (message,))
+        self._timer = threading.Timer(PATIENCE, self._show, (plain(message),))
         self._timer.daemon = True
         self._timer.start()
 

@@ -6,14 +6,15 @@ from django.apps import AppConfig
 
 
 class PPGConfig(AppConfig):
-    """Registers the system checks and routes the commands of other packages."""
+    """Prepares connections, registers the system checks, routes the commands of other packages."""
 
     name = "ppg_integrations.django"
     label = "ppg"
     verbose_name = "Pooled and direct PostgreSQL"
 
     def ready(self) -> None:
-        from . import checks, commands
+        from . import checks, commands, wrapping
 
+        wrapping.install()
         checks.register()
         commands.route_optional()

@@ -24,7 +24,7 @@ from ppg_integrations import hosts, names
 from ppg_integrations.parameters import startup_options
 from ppg_integrations.problems import Problem, Severity
 
-from . import routing, state
+from . import routing, state, swapping, wrapping
 from .findings import PROBLEMS, SESSION_APPS, TABLE
 
 TAG: Final = "ppg"
@@ -91,7 +91,7 @@ def check_servers(databases: Sequence[str] | None = None, **_: Any) -> list[Chec
         if (
             aliases <= asked
             and entry.pair is not None
-            and not routing.is_swapped(entry.pooled_alias)
+            and not swapping.is_swapped(entry.pooled_alias)
         ):
             found += [_probed(*problem) for problem in diagnose(entry.pair).problems]
     return found
@@ -139,7 +139,7 @@ def _session_apps() -> Iterator[CheckMessage]:
 
 def _pair(entry: state.Registered, asked: set[str], said: set[str]) -> Iterator[CheckMessage]:
     alias = entry.pooled_alias
-    values = routing.at_rest(alias)
+    values = swapping.at_rest(alias)
     if not asked & {alias, entry.direct_alias}:
         yield from _missing(entry, "ppg.W013")
     if values.get("TEST", {}).get("MIRROR") == entry.direct_alias:
@@ -168,7 +168,7 @@ def _pair(entry: state.Registered, asked: set[str], said: set[str]) -> Iterator[
 
 
 def _missing(entry: state.Registered, identity: str) -> Iterator[CheckMessage]:
-    unconfigured = routing.at_rest(entry.pooled_alias).get("ENGINE") == state.UNCONFIGURED
+    unconfigured = swapping.at_rest(entry.pooled_alias).get("ENGINE") == state.UNCONFIGURED
     if unconfigured and entry.error is not None:
         yield _message(identity, text=entry.error.message, hint=entry.error.hint)
 
@@ -176,7 +176,7 @@ def _missing(entry: state.Registered, identity: str) -> Iterator[CheckMessage]:
 def _pooled(entry: state.Registered) -> Iterator[CheckMessage]:
     """Hazards of the pooled alias, and the two hosts against what their names say."""
     alias = entry.pooled_alias
-    values = routing.at_rest(alias)
+    values = swapping.at_rest(alias)
     age = values["CONN_MAX_AGE"]
     asgi = bool(getattr(settings, "ASGI_APPLICATION", None))
     if age != 0 and asgi:
@@ -184,6 +184,7 @@ def _pooled(entry: state.Registered) -> Iterator[CheckMessage]:
     if age != 0 and not values["CONN_HEALTH_CHECKS"]:
         yield _message("ppg.W007", alias=alias, age=age)
     yield from _hosts(entry)
+    yield from _unprepared(entry)
     if entry.forced or (entry.pair and entry.pair.one_endpoint):
         return
     options = values["OPTIONS"]
@@ -199,13 +200,26 @@ def _pooled(entry: state.Registered) -> Iterator[CheckMessage]:
         yield _message("ppg.W008", alias=alias, value=options["prepare_threshold"])
 
 
+def _unprepared(entry: state.Registered) -> Iterator[CheckMessage]:
+    if wrapping.is_installed():
+        return  # and no driver has to be loaded to see it
+    for alias in entry.aliases:
+        wrapper = connections[alias] if alias in connections.settings else None
+        if (
+            wrapper is not None
+            and wrapper.vendor == "postgresql"
+            and not wrapping.is_prepared(wrapper)
+        ):
+            yield _message("ppg.W015", alias=alias)
+
+
 def _hosts(entry: state.Registered) -> Iterable[CheckMessage]:
     """The aliases as they are now; ``databases()`` itself would have put a swap right."""
     for identity, alias, wrong, variable in (
         ("ppg.W003", entry.direct_alias, "pooled", names.DIRECT[0]),
         ("ppg.W004", entry.pooled_alias, "direct", names.POOLED[0]),
     ):
-        values = routing.at_rest(alias)
+        values = swapping.at_rest(alias)
         host, port = str(values.get("HOST", "")), str(values.get("PORT") or 5432)
         forced = entry.forced and alias == entry.pooled_alias
         if port.isdigit() and hosts.classify(host, int(port)).kind == wrong and not forced:

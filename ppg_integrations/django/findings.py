@@ -60,7 +60,8 @@ TABLE: Final = {
     "ppg.W007": _Row(
         "CONN_HEALTH_CHECKS of {alias!r} is off while CONN_MAX_AGE is {age}: the first request"
         " after the provider closed an idle connection fails",
-        "Leave conn_health_checks on, or set conn_max_age=0.",
+        "Leave conn_health_checks on, which costs nothing for connections that were used a moment"
+        " ago (alive_window), or set conn_max_age=0.",
     ),
     "ppg.W008": _Row(
         "OPTIONS['prepare_threshold'] of the pooled alias {alias!r} is {value}: a prepared"
@@ -83,6 +84,17 @@ TABLE: Final = {
         "Give databases() the URL (pooled=, direct=) instead of changing what it returns.",
     ),
     "ppg.W013": _Row("{text}", "{hint}"),
+    "ppg.W014": _Row(
+        "databases() is used, and ppg_integrations.django is no installed app: migrations run"
+        " through the pooler, and no rotation is followed",
+        'Put "ppg_integrations.django" first in INSTALLED_APPS.',
+    ),
+    "ppg.W015": _Row(
+        "connections of {alias!r} are not prepared: a rotation needs a restart, and nothing waits"
+        " for a database that wakes",
+        "Another app replaces django.db.connections.create_connection, or keeps connections of its"
+        " own: move it up in INSTALLED_APPS, before ppg_integrations.django.",
+    ),
     "ppg.I001": _Row("{text}", "{hint}"),
     "ppg.I002": _Row(
         "{alias!r} and {direct!r} are one endpoint, {host}: there is no pooler in between",
@@ -137,4 +149,5 @@ PROBLEMS: Final = {
     "usage-blocked": 124,
     "usage-unknown": 125,
     "replica-unreachable": 126,
+    "woke-up": 127,
 }

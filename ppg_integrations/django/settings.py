@@ -6,10 +6,10 @@ import os
 import sys
 import warnings
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ppg_integrations import names
-from ppg_integrations.conversions import CONNECT_TIMEOUT
+from ppg_integrations.connect_settings import DEFAULT
 from ppg_integrations.errors import (
     ConfigurationError,
     MissingURLError,
@@ -17,15 +17,17 @@ from ppg_integrations.errors import (
     PPGWarning,
     ProviderError,
 )
-from ppg_integrations.pair import ConnectionPair, Source
-from ppg_integrations.parameters import SECRET, startup_options
-from ppg_integrations.places import env_file_path
-from ppg_integrations.resolve import resolve
-from ppg_integrations.secret import MaskedMapping, MaskedStr
+from ppg_integrations.pair import ConnectionPair
+from ppg_integrations.places import Places, env_file_path
+from ppg_integrations.resolve import look
+from ppg_integrations.secret import MaskedMapping
 from ppg_integrations.urls import PostgresURL
 
-from . import state
+from . import entries, installed, state
 from .wishes import Aliases, Options, Wishes, checked_aliases
+
+if TYPE_CHECKING:
+    from ppg_integrations.current import CurrentPair
 
 
 def databases(
@@ -43,6 +45,9 @@ def databases(
     test: Options | None = None,
     serverless: bool | None = None,
     allow_mismatch: Collection[str] = (),
+    connect_deadline: float | None = None,
+    alive_window: float | None = None,
+    sslmode: str | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """``DATABASES`` for one pair of URLs: ``{"default": <pooled>, "direct": <direct>}``.
@@ -78,6 +83,12 @@ def databases(
         serverless: whether processes may be frozen between requests; found out by default.
         allow_mismatch: ``"user"``, ``"database"``, or both, where the two URLs differ in them on
             purpose.
+        connect_deadline: seconds for opening one connection while the server wakes, restarts or is
+            full, all attempts together; ``PPG_CONNECT_DEADLINE``, else 20. 0 makes one attempt.
+        alive_window: seconds after its last use for which a connection counts as alive without a
+            health check; ``PPG_ALIVE_WINDOW``, else 5. 0 checks it in each request.
+        sslmode: the least one of URLs that lead to another machine (``require``, ``verify-ca`` or
+            ``verify-full``); ``PPG_SSLMODE``, else what their hosts demand.
         environ: read instead of ``os.environ``.
 
     Raises:
@@ -97,6 +108,7 @@ def databases(
             direct_options,
             test,
             serverless,
+            (connect_deadline, alive_window, sslmode),
         )
         urls = (pooled, direct, replica)
         if pooled is None and direct is None:  # else no API is asked
@@ -106,7 +118,8 @@ def databases(
         if checked is not None and _is_ppg_connect():
             return _registered(
                 checked,
-                [_unconfigured(), _unconfigured()],
+                entries.unconfigured(checked, None),
+                None,
                 error=error,
                 env_file=env_file_path(env_file, environ),
             )
@@ -139,7 +152,7 @@ def _is_ppg_connect() -> bool:
 def _databases(
     env_file: str | os.PathLike[str] | bool | None,
     aliases: Aliases,
-    urls: tuple[str | PostgresURL | None, ...],
+    urls: tuple[str | PostgresURL | None, str | PostgresURL | None, str | PostgresURL | None],
     environ: Mapping[str, str],
     allow_mismatch: Collection[str],
     wishes: Wishes,
@@ -150,132 +163,83 @@ def _databases(
             f"{aliases[0]!r} already",
             hint="Leave MIRROR out.",
         )
-    forced = False
-    missing: PPGError | None = None
+    pooled, direct, replica = urls
+    path = env_file_path(env_file, environ)
+    is_quiet = _is_ppg_connect()  # its verbs print the warnings
+    places = Places(environ, path, quiet=is_quiet)
+    missing: MissingURLError | None = None
     pair: ConnectionPair | None = None
     try:
-        with warnings.catch_warnings():
-            if _is_ppg_connect():
-                warnings.simplefilter("ignore", PPGWarning)  # its verbs print them
-            pair = resolve(
-                urls[0],
-                urls[1],
-                replica=urls[2],
-                env_file=env_file,
-                environ=environ,
-                allow_mismatch=allow_mismatch,
-                stacklevel=4,  # the line that called databases()
-            )
+        pair = look(places, pooled, direct, replica, allow_mismatch=allow_mismatch)
     except MissingURLError as error:
         missing = error
+    if pair is not None and not is_quiet:
+        for text in pair.warnings:
+            warnings.warn(text, PPGWarning, stacklevel=3)  # the line that called databases()
+    # Of the file's variables, those of a file that had to be read for the URLs.
+    wishes.settle({name: places.known(name) for name in names.CONNECT})
+    if pair is None:
         if environ.get(names.TEST_PROVIDER):
             # The test run gives both aliases the embedded servers, which needs a real ENGINE.
-            nowhere = PostgresURL.build(host="unconfigured.invalid", database="unconfigured")
-            first, second = _pooled(nowhere, wishes, environ), _direct(nowhere, wishes)
+            made = entries.nowhere(aliases, wishes, environ)
         else:
-            first, second = _unconfigured(), _unconfigured()
-        entries = [first, second]
-    else:
-        forced = names.truthy(environ.get(names.FORCE_DIRECT))
-        if forced:
-            first = _direct(pair.require_direct(), wishes)
-        else:
-            if not pair.one_endpoint:
-                _refuse_session_state(pair.pooled, pair.pooled_source, aliases[0], wishes)
-            first = _pooled(pair.pooled, wishes, environ)
-        second = _direct(pair.direct, wishes) if pair.direct else _unconfigured()
-        entries = [first, second]
-        if pair.replica is not None:
-            _refuse_session_state(pair.replica, pair.replica_source, aliases[2], wishes)
-            entries.append(_pooled(pair.replica, wishes, environ))
-    first["TEST"] = dict(wishes.test)
-    # For a test run that this package does not route (see testing.py for those that it does).
-    for other in entries[1:]:
-        other["TEST"] = {"MIRROR": aliases[0]}
-    path = pair.env_file if pair else env_file_path(env_file, environ)
-    return _registered(aliases, entries, pair=pair, error=missing, env_file=path, forced=forced)
+            made = entries.unconfigured(aliases, wishes)
+        return _registered(aliases, made, wishes, error=missing, env_file=path)
+
+    forced = names.truthy(environ.get(names.FORCE_DIRECT))
+
+    def remake(pair: ConnectionPair) -> list[dict[str, Any]]:
+        return entries.of_pair(pair, aliases, wishes, environ, forced=forced)
+
+    def follow(known: ConnectionPair) -> CurrentPair:
+        from ppg_integrations import current
+
+        return current.follow(
+            pooled,
+            direct,
+            replica=replica,
+            env_file=env_file if path is None else path,
+            environ=environ,
+            allow_mismatch=allow_mismatch,
+            known=known,
+        )
+
+    return _registered(
+        aliases,
+        remake(pair),
+        wishes,
+        pair=pair,
+        env_file=pair.env_file,
+        forced=forced,
+        source=state.Source(remake, follow),
+    )
 
 
 def _registered(
     aliases: Aliases,
-    entries: list[dict[str, Any]],
+    made: list[dict[str, Any]],
+    wishes: Wishes | None,
     *,
     env_file: str | None,
     pair: ConnectionPair | None = None,
     error: PPGError | None = None,
     forced: bool = False,
+    source: state.Source | None = None,
 ) -> dict[str, dict[str, Any]]:
-    pooled, direct = (state.Place.of(entry) for entry in entries[:2])
-    replica = aliases[2] if len(entries) > 2 else None
+    installed.register()
+    pooled, direct = (state.Place.of(entry) for entry in made[:2])
     state.register(
-        state.Registered(*aliases[:2], pair, error, env_file, pooled, direct, forced, replica)
-    )
-    return dict(zip(aliases, entries, strict=False))
-
-
-def _pooled(url: PostgresURL, wishes: Wishes, environ: Mapping[str, str]) -> dict[str, Any]:
-    entry = url.django(
-        engine=wishes.engine,
-        conn_max_age=wishes.pooled_max_age(environ),
-        conn_health_checks=True if wishes.health_checks is None else wishes.health_checks,
-        # A server-side cursor outside a transaction is lost with the server connection.
-        disable_server_side_cursors=True,
-    )
-    # prepare_threshold stays out: Django sets None itself on psycopg 3, and psycopg2 refuses it.
-    _set_options(entry, wishes.options)
-    return entry
-
-
-def _direct(url: PostgresURL, wishes: Wishes) -> dict[str, Any]:
-    entry = url.django(engine=wishes.engine, conn_max_age=0, conn_health_checks=False)
-    options = {name: value for name, value in wishes.options.items() if name != "pool"}
-    _set_options(entry, options, wishes.direct_options)
-    return entry
-
-
-def _set_options(entry: dict[str, Any], *layers: Options) -> None:
-    options: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT, **entry.get("OPTIONS", {})}
-    for layer in layers:
-        options = merged(options, layer)
-    for name in SECRET & options.keys():
-        options[name] = MaskedStr(options[name])
-    entry["OPTIONS"] = options
-
-
-def merged(base: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """``extra`` laid over ``base``, dictionaries in them too; neither is changed or shared."""
-    result = {
-        name: merged(value, {}) if isinstance(value, Mapping) else value
-        for name, value in base.items()
-    }
-    for name, value in extra.items():
-        if isinstance(value, Mapping):
-            before = result.get(name)
-            result[name] = merged(before if isinstance(before, Mapping) else {}, value)
-        else:
-            result[name] = value
-    return result
-
-
-def _unconfigured() -> dict[str, Any]:
-    return {"ENGINE": state.UNCONFIGURED}
-
-
-def _refuse_session_state(
-    url: PostgresURL, source: Source | None, alias: str, wishes: Wishes
-) -> None:
-    startup = wishes.options.get("options") or url.params.get("options") or ""
-    where = "options=" if wishes.options.get("options") else str(source)
-    if startup_options(str(startup)):
-        raise ConfigurationError(
-            f"startup options on the pooled alias {alias!r} (from {where}): a transaction pooler "
-            "refuses them at connect",
-            hint="Give them to direct_options=, or set them for the role: "
-            "ALTER ROLE ... SET statement_timeout = ...",
+        state.Registered(
+            *aliases[:2],
+            pair,
+            error,
+            env_file,
+            pooled,
+            direct,
+            forced,
+            aliases[2] if len(made) > 2 else None,
+            wishes.connect if wishes else DEFAULT,
+            source,
         )
-    if wishes.options.get("assume_role"):
-        raise ConfigurationError(
-            f"OPTIONS['assume_role'] on the pooled alias {alias!r}: SET ROLE through a transaction "
-            "pooler makes other clients run as that role, and this one as another",
-            hint="Connect as the role itself, or give assume_role to direct_options= only.",
-        )
+    )
+    return dict(zip(aliases, made, strict=False))

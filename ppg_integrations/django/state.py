@@ -9,11 +9,17 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from ppg_integrations.connect_settings import DEFAULT, ConnectSettings
 from ppg_integrations.errors import MissingDirectURLError, PPGError
 from ppg_integrations.pair import ConnectionPair
+
+if TYPE_CHECKING:
+    from ppg_integrations.current import CurrentPair
+
+    from .following import Followed
 
 #: ENGINE of an alias for which there is no URL: every use of it says which variable to set.
 UNCONFIGURED: Final = "ppg_integrations.django.unconfigured"
@@ -46,12 +52,31 @@ class Place(NamedTuple):
         return 1 + (self.user == other.user) + (self.name == other.name)
 
 
+class Source:
+    """How a call of ``databases()`` found its pair, and what it makes of one.
+
+    Attributes:
+        remake: the entries for a pair, in the order of the aliases.
+        follow: looks where the call looked, for a pair to take the place of the given one.
+    """
+
+    __slots__ = ("follow", "remake")
+
+    def __init__(
+        self,
+        remake: Callable[[ConnectionPair], list[dict[str, Any]]],
+        follow: Callable[[ConnectionPair], CurrentPair],
+    ) -> None:
+        self.remake = remake
+        self.follow = follow
+
+
 class Registered:
     """One call of ``databases()``.
 
     Attributes:
         pooled_alias, direct_alias: names in ``DATABASES``.
-        pair: what was resolved; None where that failed.
+        pair: what was resolved, or what has taken its place since; None where that failed.
         error: why ``pair`` is None.
         env_file: absolute path of the ``.env`` file that was, or would have been, read; None where
             none is to be read.
@@ -61,18 +86,24 @@ class Registered:
         forced: ``PPG_DIRECT`` gave the pooled alias the direct parameters.
         replica_alias: name of the read replica in ``DATABASES``; None where there is none. It is no
             half of the pair: :func:`find` does not know it, so nothing is routed there.
+        connect_settings: how connections of these aliases are opened and kept.
+        source: what to do when the pair changes; None without a pair.
+        followed: what follows the pair; None until a connection is prepared.
     """
 
     __slots__ = (
+        "connect_settings",
         "direct_alias",
         "direct_place",
         "env_file",
         "error",
+        "followed",
         "forced",
         "pair",
         "place",
         "pooled_alias",
         "replica_alias",
+        "source",
     )
 
     def __init__(
@@ -86,6 +117,8 @@ class Registered:
         direct_place: Place,
         forced: bool = False,
         replica_alias: str | None = None,
+        connect_settings: ConnectSettings = DEFAULT,
+        source: Source | None = None,
     ) -> None:
         self.pooled_alias = pooled_alias
         self.direct_alias = direct_alias
@@ -96,6 +129,15 @@ class Registered:
         self.direct_place = direct_place
         self.forced = forced
         self.replica_alias = replica_alias
+        self.connect_settings = connect_settings
+        self.source = source
+        self.followed: Followed | None = None
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """All aliases that the call returned."""
+        names = (self.pooled_alias, self.direct_alias, self.replica_alias)
+        return tuple(name for name in names if name is not None)
 
     def problem(self, alias: str) -> PPGError | None:
         """Why an alias of this pair has no URL; None where it has one."""
@@ -195,6 +237,6 @@ def _live(alias: str) -> Mapping[str, Any] | None:
     conf = sys.modules.get("django.conf")
     if conf is None or not conf.settings.configured:
         return None  # while Django imports the settings module, too
-    from .routing import at_rest
+    from .swapping import at_rest
 
     return at_rest(alias)

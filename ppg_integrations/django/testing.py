@@ -17,7 +17,7 @@ from django.db.backends.base.creation import TEST_DATABASE_PREFIX, BaseDatabaseC
 
 from ppg_integrations import hosts, testdatabase
 
-from . import routing, state
+from . import routing, state, swapping
 
 if TYPE_CHECKING:
     from ppg_integrations.urls import PostgresURL
@@ -39,11 +39,11 @@ def tests_on_direct() -> Iterator[None]:
         for entry in state.registered():
             if not routing.still_ours(entry):
                 continue
-            if local and not routing.is_swapped(entry.pooled_alias):
+            if local and not swapping.is_swapped(entry.pooled_alias):
                 _route_to_local(entry, stack)
             elif local:
                 for alias in _aliases(entry):
-                    stack.enter_context(routing.swapped(alias, {}))
+                    stack.enter_context(swapping.swapped(alias, {}))
             elif entry.problem(entry.direct_alias) is None:
                 _route_replica(entry, stack)
                 stack.enter_context(routing.route(entry))
@@ -58,14 +58,14 @@ def _route_to_local(entry: state.Registered, stack: ExitStack) -> None:
     direct = stack.enter_context(testdatabase.local_role(_project(entry), database))
     parameters = _parameters(direct)
     for alias in _aliases(entry):
-        stack.enter_context(routing.swapped(alias, parameters))
+        stack.enter_context(swapping.swapped(alias, parameters))
 
 
 def _route_replica(entry: state.Registered, stack: ExitStack) -> None:
     """MIRROR alone would keep it at the replica's host, which test databases never reach."""
     if entry.replica_alias in connections.settings:
         parameters = routing.direct_parameters(entry)
-        stack.enter_context(routing.swapped(entry.replica_alias, parameters))
+        stack.enter_context(swapping.swapped(entry.replica_alias, parameters))
 
 
 def _aliases(entry: state.Registered) -> list[str]:
@@ -80,7 +80,7 @@ def _project(entry: state.Registered) -> str:
 
 def _parameters(url: PostgresURL) -> dict[str, Any]:
     settings: dict[str, Any] = {"OPTIONS": {}, **url.django()}
-    return {key: settings[key] for key in routing.KEYS}
+    return {key: settings[key] for key in swapping.KEYS}
 
 
 @contextmanager
@@ -98,7 +98,7 @@ def _asked_first(entry: state.Registered, alias: str) -> Iterator[None]:
 
     def create_test_db(*args: Any, **kwargs: Any) -> Any:
         problem = entry.problem(entry.direct_alias)
-        if problem is not None and not routing.is_swapped(entry.pooled_alias):
+        if problem is not None and not swapping.is_swapped(entry.pooled_alias):
             raise problem
         # def create_test_db(self, verbosity=1, autoclobber=False, serialize=None, keepdb=False)
         keepdb = kwargs.get("keepdb", args[3] if len(args) > 3 else False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from ppg_integrations.connect_settings import DEFAULT, ConnectSettings
 from ppg_integrations.errors import ConfigurationError
 from ppg_integrations.serverless import platform
 
@@ -24,11 +25,16 @@ Aliases = tuple[str, str, str]
 class Wishes:
     """Checked when made.
 
+    Attributes:
+        connect: how connections are opened and kept; the defaults until :meth:`settle` is called.
+
     Raises:
         ConfigurationError: an argument cannot be used; it is named.
     """
 
     __slots__ = (
+        "_connect",
+        "connect",
         "direct_options",
         "engine",
         "health_checks",
@@ -47,6 +53,7 @@ class Wishes:
         direct_options: Options | None,
         test: Options | None,
         serverless: bool | None,
+        connect: tuple[float | None, float | None, str | None] = (None, None, None),
     ) -> None:
         self.engine = _engine(engine)
         self.max_age = _seconds(max_age)
@@ -57,6 +64,19 @@ class Wishes:
         )
         self.test = _mapping("test", test, '{"NAME": "test_shop"}')
         self.serverless = serverless
+        self.connect = DEFAULT
+        self._connect = connect
+
+    def settle(self, environ: Mapping[str, str]) -> None:
+        """Settles how connections are opened and kept.
+
+        Args:
+            environ: the variables that have a say in it.
+        """
+        deadline, window, sslmode = self._connect
+        self.connect = ConnectSettings.of(
+            environ, connect_deadline=deadline, alive_window=window, sslmode=sslmode
+        )
 
     def pooled_max_age(self, environ: Mapping[str, str]) -> int | None:
         """Django's CONN_MAX_AGE; its None means for ever."""

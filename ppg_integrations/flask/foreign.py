@@ -12,11 +12,11 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import URL, Engine, event
+from sqlalchemy import URL, Engine, Pool, event
 
 from ppg_integrations import conversions
 from ppg_integrations.hostport import DEFAULT_PORT
-from ppg_integrations.sqlalchemy import diversion, plugin
+from ppg_integrations.sqlalchemy import checkouts, plugin
 from ppg_integrations.sqlalchemy.options import DRIVERS
 
 if TYPE_CHECKING:
@@ -34,9 +34,14 @@ _lock: Final = threading.Lock()
 
 
 def prepare() -> None:
-    """To be called at start-up, before threads connect: listens to all engines from then on."""
+    """To be called at start-up: listens to all engines and their pools from then on.
+
+    And not when a run begins: adding a listener to pools that threads are using can break their
+    iteration over those that they have (see the note at ``sqlalchemy.event.listen``).
+    """
     with _lock:
         if not event.contains(Engine, "do_connect", _open):
+            event.listen(Pool, "checkin", checkouts.leave)
             event.listen(Engine, "do_connect", _open)
 
 
@@ -45,6 +50,7 @@ def withdraw() -> None:
     with _lock:
         if event.contains(Engine, "do_connect", _open):
             event.remove(Engine, "do_connect", _open)
+            event.remove(Pool, "checkin", checkouts.leave)
 
 
 def _open(
@@ -62,8 +68,8 @@ def _open(
         if pair.one_endpoint or _place(cparams) != _place(pooled):
             continue
         url, kept = endpoint.destination()
-        if record is not None:
-            diversion.opened(record, None, kept=kept)
+        if record is not None and not kept:
+            checkouts.once(record)
         dialects_own = dialect.create_connect_args(URL.create(f"postgresql+{driver}"))[1]
         # What the engine has from the pooled URL gives way to the direct one, and the rest is its
         # own. A password stays where the direct URL has none.

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from ppg_integrations.errors import ConfigurationError
-from ppg_integrations.sqlalchemy import diversion
 
 from . import foreign
 
@@ -102,9 +101,7 @@ def init_migrate(migrate: Any) -> None:
             "Flask-Migrate",
             hint="migrate = Migrate(); migrate.init_app(app, db); ppg.init_migrate(migrate)",
         )
-    # Now, while nobody connects yet, and not when a run begins: threads may be serving then.
-    diversion.prepare()
-    foreign.prepare()
+    foreign.prepare()  # now, while nobody connects yet
     if not _has_callback(migrate):
         migrate.configure(_Callback(migrate))
 

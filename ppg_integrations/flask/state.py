@@ -102,8 +102,8 @@ class State:
         wishes = self._wishes_of(bind)
         current = self.current if bind is None else self.binds[bind]
         if direct or wishes.forced:
-            return AppEndpoint(current, direct=True)
-        return AppEndpoint(current, diverted=self.migrations.active)
+            return AppEndpoint(current, direct=True, settings=wishes.connecting)
+        return AppEndpoint(current, diverted=self.migrations.active, settings=wishes.connecting)
 
     def engine_options(
         self,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ppg_integrations import names, pools, startup
 from ppg_integrations.errors import ConfigurationError, DriverError
 from ppg_integrations.sqlalchemy.options import DRIVERS, default_driver, merged
+from ppg_integrations.sqlalchemy.settings import connect_settings
 
 from .cli import within_ppg
 from .config import DRIVER, SERVERLESS
@@ -29,6 +30,7 @@ class Wishes:
         driver: of SQLAlchemy.
         serverless: None where that is to be found out.
         forced: ``PPG_DIRECT`` gives requests the direct endpoint.
+        connecting: how connections are opened and kept.
         options: engine options of both halves.
         direct_options: engine options of the direct half, over those.
 
@@ -50,6 +52,7 @@ class Wishes:
         self.driver = _driver(driver, settings.find(DRIVER))
         self.serverless = _serverless(settings) if serverless is None else serverless
         self.forced = forced
+        self.connecting = connect_settings(settings)
         self.options = _mapping("options", options)
         self.direct_options = _mapping("direct_options", direct_options)
 

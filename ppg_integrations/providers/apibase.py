@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING, NoReturn
+import re
+from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import urlsplit
 
 from .. import names
@@ -11,6 +12,11 @@ from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
     from .settings import Settings
+
+
+# Stricter than any grammar: two parsers must not see two hosts in one text. Neither has an IPv6
+# address a zone: "::1%eth0" may be a link's.
+_PLACE: Final = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
 def api_base(
@@ -72,6 +78,8 @@ def check(url: str, source: str) -> None:
         _refuse(source, "is no URL of an API")
     if "@" in parts.netloc:
         _refuse(source, "holds a user or a password")
+    if not _PLACE.fullmatch(parts.netloc):
+        _refuse(source, "is no URL of an API")
     if "?" in url or "#" in url:
         _refuse(source, "has a query or a fragment")
     if any(part in (".", "..") for part in parts.path.split("/")):

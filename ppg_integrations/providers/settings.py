@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .. import layers, names
 from ..errors import ConfigurationError
-from ..secret import Secret
+from ..secret import MaskedMapping, Secret, masked_by_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,8 +45,8 @@ class Settings:
         *,
         program: str = layers.PROGRAM,
     ) -> None:
-        self._environ = environ
-        self._file = file or {}
+        self._environ = MaskedMapping.of(environ)
+        self._file = MaskedMapping.of(file or {})
         self._most = _MOST
         self.path = path
         self.program = program
@@ -70,11 +70,13 @@ class Settings:
         for name in wanted:
             value = (self._environ.get(name) or "").strip()
             if value:
-                return Found(name, value, f"{name} in {layers.place(self._environ, name)}")
+                place = layers.place(self._environ, name)
+                return Found(name, masked_by_name(name, value), f"{name} in {place}")
         for name in wanted:
             value = (self._file.get(name) or "").strip()
             if value:
-                return Found(name, value, f"{name} in {self.path}", in_file=True)
+                source = f"{name} in {self.path}"
+                return Found(name, masked_by_name(name, value), source, in_file=True)
         return None
 
     def get(self, *wanted: str) -> str:

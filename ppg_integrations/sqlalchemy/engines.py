@@ -13,8 +13,11 @@ from ppg_integrations import names, startup
 from ppg_integrations.current import CurrentPair, follow
 from ppg_integrations.endpoint import Endpoint
 from ppg_integrations.errors import ConfigurationError, DriverError, MissingURLError
+from ppg_integrations.places import Places, env_file_path
+from ppg_integrations.providers.settings import Settings
 
 from .options import checked_driver, default_driver, engine_options, engine_url
+from .settings import connect_settings
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Engine
@@ -33,8 +36,10 @@ def create_engine(
 ) -> Engine:
     """``sqlalchemy.create_engine`` for one endpoint of a pair.
 
-    Each new connection of it leads where the pair leads then: a rotated credential needs no
-    restart. While there is no pair, the engine can be made, and connecting raises the error.
+    Each connection of it leads where the pair leads when it is taken from the pool: a rotated
+    credential needs no restart. While there is no pair, the engine can be made, and connecting
+    raises the error. ``PPG_CONNECT_DEADLINE``, ``PPG_ALIVE_WINDOW`` and ``PPG_SSLMODE`` say how
+    connections are opened and kept.
 
     Args:
         pair: the pair; by default found as :func:`ppg_integrations.resolve` does, and followed.
@@ -134,10 +139,14 @@ def _arguments(
 def _endpoint(
     pair: CurrentPair | ConnectionPair | None, *, direct: bool, environ: Mapping[str, str]
 ) -> Endpoint:
+    path = None
     if pair is None:
         pair = follow()
         direct = direct or names.truthy(environ.get(names.FORCE_DIRECT))
+        path = env_file_path(None, environ)
     current = pair if isinstance(pair, CurrentPair) else CurrentPair(lambda: pair, env_file=None)
     if current.error is not None and not isinstance(current.error, MissingURLError):
         raise current.error.with_traceback(None)
-    return Endpoint(current, direct=direct)
+    file = Places(environ, path, quiet=True).file()
+    settings = connect_settings(Settings(environ, file, path))
+    return Endpoint(current, direct=direct, settings=settings)

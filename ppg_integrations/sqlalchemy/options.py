@@ -122,8 +122,7 @@ def checked_driver(driver: str | None) -> str:
 def _shown(params: Mapping[str, str], driver: str) -> dict[str, str]:
     """Parameters for a URL that people see: the plugin connects with all of them."""
     if driver == "asyncpg":  # a URL cannot say everything to it
-        mode = "verify-full" if params.get("sslrootcert") == "system" else params.get("sslmode")
-        return {"sslmode": mode} if mode else {}
+        return {name: params[name] for name in ("sslmode", "sslrootcert") if name in params}
     return {name: value for name, value in params.items() if name not in SECRET}
 
 

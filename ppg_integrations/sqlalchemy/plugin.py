@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
+import math
 import os
+import time
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
 from sqlalchemy import URL, event
 from sqlalchemy.dialects import plugins
 from sqlalchemy.engine import CreateEnginePlugin
-from sqlalchemy.exc import MissingGreenlet
 
-from ppg_integrations import conversions
+from ppg_integrations import connecting, conversions
 from ppg_integrations.endpoint import Endpoint
-from ppg_integrations.errors import ConfigurationError
+from ppg_integrations.errors import ConfigurationError, PPGError
 from ppg_integrations.secret import MaskedStr
 
-from . import diversion, pooling
-
-try:
-    from sqlalchemy.util import await_
-except ImportError:  # its name in SQLAlchemy 2.0
-    from sqlalchemy.util import await_only as await_
+from . import checkouts, loops, pooling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +26,9 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.pool import ConnectionPoolEntry
+
+    from ppg_integrations.pair import ConnectionPair
+    from ppg_integrations.urls import PostgresURL
 
 #: Its name in ``create_engine(plugins=[...])``, and that of the argument that it takes.
 NAME: Final = "ppg"
@@ -67,6 +65,8 @@ class Plugin(CreateEnginePlugin):
             )
         pooling.fit(kwargs)
         self._endpoint = endpoint
+        # Who says whether to ping, or makes the pool, tests as he likes.
+        self._tests = "pool_pre_ping" not in kwargs and kwargs.get("pool") is None
         self._given = frozenset(kwargs.get("connect_args") or ())
 
     def update_url(self, url: URL) -> URL:
@@ -77,13 +77,15 @@ class Plugin(CreateEnginePlugin):
         return url.set(password=_Password(url.password)) if url.password else url
 
     def engine_created(self, engine: Engine) -> None:
-        """Listens to each connection that the engine is about to open."""
+        """Listens to each connection that the engine is about to open, and to its pool."""
         password = engine.url.password
         if isinstance(password, _Password):
             # It hides its password itself. Who makes another engine from it, such as an env.py,
             # gets what was there: asyncpg takes a plain text only.
             engine.url = engine.url.set(password="".join(password))
-        event.listen(engine, "do_connect", _Opener(engine, self._endpoint, self._given).open)
+        found = checkouts.watch(engine, self._endpoint, tests=self._tests)
+        opener = _Opener(engine, self._endpoint, self._given, found)
+        event.listen(engine, "do_connect", opener.open)
         _engines.add(engine)
         _dialects.add(engine.dialect)
 
@@ -101,10 +103,18 @@ def opens(dialect: Dialect) -> bool:
 class _Opener:
     """Opens the connections of one engine."""
 
-    def __init__(self, engine: Engine, endpoint: Endpoint, given: frozenset[str]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        endpoint: Endpoint,
+        given: frozenset[str],
+        watched: checkouts.Checkouts,
+    ) -> None:
         dialect = engine.dialect
         self._endpoint = endpoint
         self._given = given
+        self._watched = watched
+        self._errors = loops.errors(dialect)
         self._built: Mapping[str, Any] = dialect.create_connect_args(engine.url)[1]
         nowhere = URL.create(engine.url.drivername)
         #: What the dialect adds wherever it connects to, such as psycopg's adapters.
@@ -117,28 +127,67 @@ class _Opener:
         _cargs: object,
         cparams: Mapping[str, Any],
     ) -> DBAPIConnection:
-        """Connects to where the endpoint is now.
+        """Connects to where the endpoint is now, as often as it takes.
 
         `cparams` is what the engine was built with, ``connect_args`` over it, and what listeners
         have changed. Only the last two count. In SQLAlchemy 2.0 all threads share it.
         """
         if dialect.is_async:
-            self._look_from_loop(dialect)
-        url, kept = self._endpoint.destination()
-        if record is not None:
-            diversion.opened(record, self._endpoint, kept=kept)
+            loops.check(dialect)
         given = {
             name: value
             for name, value in cparams.items()
             if name in self._given or name not in self._built or self._built[name] != value
         }
-        timeout = "timeout" if dialect.driver == "asyncpg" else "connect_timeout"
+
+        def where() -> tuple[PostgresURL, str]:
+            if dialect.is_async:
+                loops.look(self._endpoint)
+            pair = self._pair()
+            url, kept = self._endpoint.destination()
+            if record is not None:
+                self._watched.opened(record, pair, kept=kept)
+            source = pair.direct_source if self._endpoint.direct or not kept else pair.pooled_source
+            return url, str(source or "")
+
+        def connect(url: PostgresURL, left: float) -> DBAPIConnection:
+            return self._connect(dialect, record, url, left, given)
+
+        return connecting.patiently(
+            connect,
+            where,
+            errors=self._errors,
+            deadline=self._endpoint.settings.connect_deadline,
+            sleep=loops.sleep if dialect.is_async else time.sleep,
+        )
+
+    def _pair(self) -> ConnectionPair:
+        """The pair before the connection is opened: if it changes meanwhile, that is noticed."""
+        try:
+            return self._endpoint.current.pair
+        except PPGError:
+            self._endpoint.destination()  # says it as the app's commands print it
+            raise
+
+    def _connect(
+        self,
+        dialect: Dialect,
+        record: ConnectionPoolEntry | None,
+        url: PostgresURL,
+        left: float,
+        given: Mapping[str, Any],
+    ) -> DBAPIConnection:
+        is_asyncpg = dialect.driver == "asyncpg"
+        timeout = "timeout" if is_asyncpg else "connect_timeout"
         keywords = {
             **self._dialects_own,
             timeout: conversions.CONNECT_TIMEOUT,
             **conversions.connect_keywords(url, dialect.driver),
             **given,
         }
+        # asyncpg's is for all hosts together
+        seconds = connecting.limit(keywords[timeout], left, url, whole=is_asyncpg)
+        keywords[timeout] = (seconds or None) if is_asyncpg else math.ceil(seconds)
         # Returning a connection ends the event. The listeners that the user has added since get
         # their turn all the same, to change the keywords or to connect.
         args: list[Any] = []
@@ -151,21 +200,6 @@ class _Opener:
             if connection is not None:
                 return connection
         return dialect.connect(*args, **keywords)
-
-    def _look_from_loop(self, dialect: Dialect) -> None:
-        # A store that has changed is read, and an API may be asked: not in the event loop.
-        try:
-            await_(asyncio.to_thread(self._look))
-        except MissingGreenlet:
-            raise ConfigurationError(
-                f"this engine's driver, {dialect.driver}, works in an event loop only, and there "
-                "is none",
-                hint="Choose psycopg or psycopg2 for it, such as by PPG_DRIVER; an engine for "
-                "asyncio is made by create_async_engine().",
-            ) from None
-
-    def _look(self) -> None:
-        _ = self._endpoint.current.pair
 
 
 def _forget_connections() -> None:

@@ -14,10 +14,6 @@ DEFAULTS: Final = {
     "pool_timeout": 10,
     "pool_recycle": 300,
     "pool_use_lifo": True,
-    # One round trip a checkout (asyncpg: four), which spares an error per connection whenever the
-    # pooler restarts or the database has slept. It leaves no transaction open behind a pooler, with
-    # none of the drivers: benchmarks/pooling.py, tests/sqlalchemy/test_pre_ping.py.
-    "pool_pre_ping": True,
 }
 #: Of these, what a pool that keeps nothing does not take.
 _QUEUE: Final = frozenset({"pool_size", "max_overflow", "pool_timeout", "pool_use_lifo"})

@@ -6,6 +6,7 @@ from .. import doctor, providers
 from ..errors import ConfigurationError, ProviderError
 from ..pair import ConnectionPair
 from ..problems import Problem, problem
+from . import proof
 from .context import Context
 
 
@@ -18,7 +19,8 @@ def diagnose(context: Context) -> doctor.Diagnosis:
     """
     pair = context.pair()
     context.progress("asking both endpoints")
-    return doctor.diagnose(pair).with_problems(_usage(context, pair))
+    limit = proof.deadline(context)
+    return doctor.diagnose(pair, timeout=limit).with_problems(_usage(context, pair))
 
 
 def _usage(context: Context, pair: ConnectionPair) -> tuple[Problem, ...]:

@@ -40,7 +40,8 @@ class Stored:
         diagnosis: the proof of both endpoints.
         written: names of the variables that were written.
         origin: where the connection came from.
-        notes: what else the user should know; each has been reported already.
+        notes: what the user should look at; each has been reported already, as has been what went
+            well.
         details: more of it, by name, such as ``claim_url``.
         verb: what was done.
         owns_nothing: it is a role that was made just now, and may be none to migrate with.
@@ -84,7 +85,8 @@ def resume(context: Context, journal: Journal, provider: Provider) -> Entry | No
         if "servers" in provider.capabilities:
             generated = _where_they_are_now(context, generated)
         try:
-            drivers.connect(generated.direct).close()
+            limit = proof.deadline(context)
+            drivers.connect(generated.direct, timeout=limit, waking=True).close()
         except ConnectError as error:
             target = context.target(provider, place_of(generated, entry.request))
             if error.code not in GONE or exists(provider, target, generated):
@@ -136,6 +138,8 @@ def finish(
     if entry.retire:
         due = now() + timedelta(seconds=entry.grace)
         entry = replace(entry, due=due.isoformat(timespec="microseconds"))
+        if not shows_sessions(diagnosis):
+            entry = replace(entry, retire_url=None)
         journal.record(entry, last=pending.last_of(context, entry))
     else:
         journal.clear(entry.key, last=pending.last_of(context, entry))
@@ -153,6 +157,14 @@ def finish(
         and entry.intent is not None
         and entry.intent.kind == "role",
     )
+
+
+def shows_sessions(diagnosis: doctor.Diagnosis) -> bool:
+    """Whether a login on the direct endpoint sees the sessions that the pooler opens for it."""
+    direct = diagnosis.direct
+    if direct is None or direct.kind in doctor.SHARING:
+        return False
+    return direct.vitals.user == diagnosis.pooled.vitals.user
 
 
 def retired(context: Context, journal: Journal, entry: Entry, stored: Stored) -> Stored:
@@ -206,9 +218,8 @@ def found(
     diagnosis = doctor.diagnose(pair)
     if any(problem.severity == "error" for problem in diagnosis.problems):
         return None
-    note = f"Another ppg_connect had just stored {identity}: nothing more was generated."
-    context.report(note)
-    return Stored(pair, identity, "", diagnosis, (), "shared", (note,), {})
+    context.report(f"Another run had just stored {identity}: nothing more was generated.")
+    return Stored(pair, identity, "", diagnosis, (), "shared", (), {})
 
 
 def _where_they_are_now(context: Context, made: Generated) -> Generated:

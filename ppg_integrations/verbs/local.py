@@ -9,6 +9,7 @@ from .. import envfile, names
 from ..errors import ConfigurationError, EnvFileError
 from ..providers.local.provider import servers_of
 from ..providers.local.status import LocalStatus, ServerStatus
+from ..secret import masked
 from ..urls import PostgresURL
 from .context import Context
 
@@ -85,7 +86,7 @@ def _follow(context: Context, status: LocalStatus) -> tuple[str, ...]:
         if url != before
     }
     if changed:
-        values = {name: url.reveal() for name, url in changed.items()}
+        values = {name: masked(url.reveal()) for name, url in changed.items()}
         # It holds these secrets already, so what git thinks of the file was settled before.
         envfile.update(context.env_file, values, allow_tracked=True)
     pooler = status.pooler

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timezone
 
 from .. import credential_cache, drivers, in_use, names
 from ..entry import Entry
 from ..errors import ConfigurationError, ConnectError, EnvFileError, PPGError, ProviderError
 from ..generation import GONE, LATE, settled
 from ..journal import Journal, Last, journals
-from ..providers.base import Generated, Provider
-from . import ports, proof
+from ..providers.base import Provider
+from . import ports, proof, sentences, sessions
 from .context import Context
+from .sentences import asked, in_place
 
 
 def told(context: Context) -> None:
     """Reports what is under way, and changes nothing. Whatever is wrong with it is reported too."""
     try:
         journal = Journal(context.env_file)
-        for text in (*_damaged(journal), *(_told(context, each) for each in journal.entries())):
+        for text in (
+            *_damaged(journal),
+            *(sentences.told(context, each) for each in journal.entries()),
+        ):
             context.report(text)
         told_of_this_machine(context)
         _told_of_no_folder(context)
@@ -37,7 +40,7 @@ def told_of_this_machine(context: Context) -> None:
     """Reports what processes with ``PPG_GENERATE`` left under way, and changes nothing."""
     for each in of_this_machine():
         for entry in each.entries():
-            context.report(_told_of_this_machine(context, entry))
+            context.report(sentences.of_this_machine(context, entry))
 
 
 def wanted(entry: Entry, provider: Provider, request: Mapping[str, str]) -> bool:
@@ -45,14 +48,19 @@ def wanted(entry: Entry, provider: Provider, request: Mapping[str, str]) -> bool
     return entry.provider == provider.name and entry.answers(request)
 
 
-def settle(context: Context, journal: Journal, provider: Provider | None = None) -> None:
+def settle(
+    context: Context, journal: Journal, provider: Provider | None = None, *, but: str = ""
+) -> None:
     """Finds out what became of each request without an answer, and ends what is due.
+
+    An old connection that ends when nobody uses it is looked at once; this run does not wait.
 
     What cannot be settled now is reported and kept. So is a rotation in place that this run does
     not take up: to settle it may change the secret in use once more.
 
     Args:
         provider: whose connections the running verb takes up; None for a verb that takes up none.
+        but: id of an old connection that the running verb is about to end.
 
     Raises:
         EnvFileError: the journal cannot be read or written.
@@ -65,18 +73,20 @@ def settle(context: Context, journal: Journal, provider: Provider | None = None)
     request = {} if provider is None else context.wanted(provider)
     for each in journal.entries():
         if each.stage == "asked":
-            if not _in_place(each) or (provider is not None and wanted(each, provider, request)):
+            if not in_place(each) or (provider is not None and wanted(each, provider, request)):
                 _settle(context, journal, each)
             else:
-                context.report(_told(context, each))
-        elif each.is_due():
+                context.report(sentences.told(context, each))
+        elif each.stage == "stored" and each.retire == but:
+            continue
+        elif each.is_due() or _is_unused(context, each):
             try:
                 for note in retire(context, journal, each):
                     context.report(note)
             except (ProviderError, ConfigurationError) as error:
                 context.report(f"{each.retire} could not be retired yet: {error.message}")
         elif each.stage == "stored":
-            context.report(_told(context, each))
+            context.report(sentences.told(context, each))
 
 
 def others(context: Context, journal: Journal, but: str = "") -> None:
@@ -87,32 +97,33 @@ def others(context: Context, journal: Journal, but: str = "") -> None:
     """
     for each in journal.entries():
         if each.stage == "answered" and each.key != but:
-            context.report(_told(context, each))
+            context.report(sentences.told(context, each))
 
 
 def lives_on(context: Context, journal: Journal, key: str) -> None:
     """Reports the old connection of an entry whose new one is in use."""
     for each in journal.entries():
         if each.key == key:
-            context.report(_told(context, each))
+            context.report(sentences.told(context, each))
 
 
 def retire(context: Context, journal: Journal, entry: Entry) -> tuple[str, ...]:
     """Ends the old connection of an entry whose new one is in use, and forgets the entry.
 
+    That it is done is reported.
+
     Returns:
-        What the user should know, a sentence each.
+        What else the user should know, a sentence each.
 
     Raises:
         ProviderError: the provider could not; the entry stays.
         ConfigurationError: it cannot be asked, for want of a token perhaps.
     """
-    assert entry.generated is not None
-    used = frozenset({context.in_use(context.pair_in_file()), entry.generated.id} - {""})
+    used = _not_to_end(context, entry)
     if entry.retire in used:
         journal.clear(entry.key)
         return (f"{entry.retire} was to be retired, and is in use again: it stays.",)
-    if in_use.connection_in_use(entry.retire_mark, context.pair_in_environment()):
+    if _is_in_environment(context, entry):
         why = f"the environment still holds its URLs, and wins over {context.env_file}"
         then = "Unset them; the next create, rotate or revoke then retires it."
         return (f"{entry.retire} stays for now: {why}. {then}",)
@@ -130,7 +141,33 @@ def retire(context: Context, journal: Journal, entry: Entry) -> tuple[str, ...]:
             raise
     credential_cache.forget(entry.provider, retired=entry.retire)
     journal.clear(entry.key, last=last_of(context, entry))
-    return (f"{entry.retire} is retired.", *notes)
+    context.report(f"{entry.retire} is retired.")
+    return notes
+
+
+def stays(context: Context, entry: Entry) -> bool:
+    """Whether :func:`retire` would leave the old connection alone, as a variable still leads to it.
+
+    Raises:
+        ConfigurationError: the file's URLs cannot be used.
+    """
+    return entry.retire in _not_to_end(context, entry) or _is_in_environment(context, entry)
+
+
+def _not_to_end(context: Context, entry: Entry) -> frozenset[str]:
+    assert entry.generated is not None
+    return frozenset({context.in_use(context.pair_in_file()), entry.generated.id} - {""})
+
+
+def _is_in_environment(context: Context, entry: Entry) -> bool:
+    return bool(in_use.connection_in_use(entry.retire_mark, context.pair_in_environment()))
+
+
+def _is_unused(context: Context, entry: Entry) -> bool:
+    if entry.stage != "stored" or entry.retire_url is None:
+        return False
+    context.progress(f"looking whether anything still uses {entry.retire}")
+    return sessions.use(entry.retire_url).unused
 
 
 def last_of(context: Context, entry: Entry) -> Last:
@@ -143,23 +180,18 @@ def _settle(context: Context, journal: Journal, entry: Entry) -> None:
     said: list[str] = []
     try:
         provider = context.load(entry.provider, temporary="temporary" in entry.request)
-        if _in_place(entry) and _still_works(context, provider):
-            said.append(f"{_asked(entry)}, and the login in {context.env_file} works: it stays")
+        if in_place(entry) and _still_works(context, provider):
+            said.append(f"{asked(entry)}, and the login in {context.env_file} works: it stays")
             if entry.age() > LATE:
                 journal.clear(entry.key)
         else:
             settled(provider, journal, entry, said, context.progress)
     except (ProviderError, ConfigurationError, ConnectError) as error:
-        said.append(f"{_asked(entry)}, and what became of it is not known yet: {error.message}")
+        said.append(f"{asked(entry)}, and what became of it is not known yet: {error.message}")
     text = " ".join(said)
     if any(each.key == entry.key and each.stage == "asked" for each in journal.entries()):
         text = f"{text.rstrip('.')}. The next run looks again."
     context.report(text)
-
-
-def _in_place(entry: Entry) -> bool:
-    """Whether it changes, or has changed, the secret of a login that existed before."""
-    return entry.intent is not None and entry.intent.action == "rotate"
 
 
 def _still_works(context: Context, provider: Provider) -> bool:
@@ -181,7 +213,7 @@ def _still_works(context: Context, provider: Provider) -> bool:
         url = url.replace(port=direct if pair.direct else pooled)
     context.progress(f"trying the login in {context.env_file}")
     try:
-        drivers.connect(url).close()
+        drivers.connect(url, timeout=proof.deadline(context), waking=True).close()
     except ConnectError as error:
         if error.code and error.code not in GONE:
             raise
@@ -216,83 +248,3 @@ def _damaged(journal: Journal) -> Iterator[str]:
             f"{path} was a journal of generated connections, and cannot be understood. It may hold "
             "a credential that exists nowhere else: look into it, then remove it."
         )
-
-
-def _told(context: Context, entry: Entry) -> str:
-    program, made = context.program, entry.generated
-    if made is None:
-        verb = "rotate" if _in_place(entry) else "create"
-        more = " with the same options" if _in_place(entry) else ""
-        return (
-            f"{_asked(entry)}, and did not get to its end: `{program} {verb}`{more} finds out what "
-            "became of it."
-        )
-    if entry.stage == "answered" and _is_in_file(context, made):
-        return (
-            f"{entry.title}, generated by an interrupted {entry.verb}, is in use: "
-            f"`{program} {entry.verb}` gets to its end."
-        )
-    if entry.stage == "answered" and _in_place(entry):
-        return (
-            f"{entry.title} got another password by an interrupted {entry.verb}, which "
-            f"{context.env_file} does not hold: `{program} {entry.verb}` takes it up."
-        )
-    if entry.stage == "answered":
-        ends = f", `{program} revoke {made.id}` ends it" if _can_be_ended(context, entry) else ""
-        return (
-            f"{entry.title} was generated by an interrupted {entry.verb} and is not in use: "
-            f"`{program} {entry.verb}` takes it up{ends}."
-        )
-    when = "is due to be retired" if entry.is_due() else f"lives until {_clock(entry.due)}"
-    return (
-        f"{entry.retire}, which {made.id} has replaced, {when}: "
-        f"`{program} revoke {entry.retire}` ends it."
-    )
-
-
-def _told_of_this_machine(context: Context, entry: Entry) -> str:
-    made = entry.generated
-    if made is None:
-        return (
-            f"A process with {names.GENERATE}=1 {_request(entry)}, and did not get to its end: the "
-            "next one finds out what became of it."
-        )
-    ends = f", `{context.program} revoke {made.id}` ends it" * _can_be_ended(context, entry)
-    return (
-        f"{entry.title} was generated for a process with {names.GENERATE}=1 that was interrupted: "
-        f"the next one takes it up{ends}."
-    )
-
-
-def _can_be_ended(context: Context, entry: Entry) -> bool:
-    try:
-        return proof.can_be_ended(context, entry)
-    except ConfigurationError:  # a provider of another version of this package
-        return False
-
-
-def _is_in_file(context: Context, made: Generated) -> bool:
-    """Whether the file has this login, with this password."""
-    try:
-        pair = context.pair_in_file()
-    except ConfigurationError:  # what is wrong with it is said where it is used
-        return False
-    mark = in_use.mark(made.id, made.direct)
-    return bool(in_use.connection_in_use(mark, pair))
-
-
-def _asked(entry: Entry) -> str:
-    return f"An interrupted {entry.verb} {_request(entry)}"
-
-
-def _request(entry: Entry) -> str:
-    kind = entry.intent.kind if entry.intent is not None else "connection"
-    what = f"another password of {entry.title}" if _in_place(entry) else f"the {kind} {entry.title}"
-    return f"asked {entry.provider} for {what} at {_clock(entry.created_at)}"
-
-
-def _clock(text: str) -> str:
-    """The time, for people: theirs, with the day where it is another one."""
-    moment = datetime.fromisoformat(text).astimezone()
-    today = datetime.now(timezone.utc).astimezone().date()
-    return f"{moment:%H:%M:%S}" if moment.date() == today else f"{moment:%Y-%m-%d %H:%M}"

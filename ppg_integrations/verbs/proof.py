@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .. import arrange, doctor, drivers
+from ..connect_settings import DEFAULT, ConnectSettings
 from ..entry import Entry
 from ..errors import ConnectError, joined
 from ..pair import ConnectionPair, Source
@@ -25,20 +26,31 @@ def prove(context: Context, entry: Entry) -> tuple[Entry, doctor.Diagnosis]:
     """
     made = entry.generated
     assert made is not None
-    diagnosis = doctor.diagnose(_pair_of(context, entry, made))
+    limit = deadline(context)
+    diagnosis = doctor.diagnose(_pair_of(context, entry, made), timeout=limit)
     if any(problem.id == "swapped" for problem in diagnosis.problems):
         # Its URLs stand nowhere that the user could change, and the servers leave no doubt.
         text = f"{entry.provider} gave the two URLs of {entry.title} swapped; they were put right."
         notes = (*made.notes, text)
         made = replace(made, pooled=made.direct, direct=made.pooled, notes=notes)
         entry = replace(entry, generated=made)
-        diagnosis = doctor.diagnose(_pair_of(context, entry, made))
+        diagnosis = doctor.diagnose(_pair_of(context, entry, made), timeout=limit)
     for problem in diagnosis.problems:
         if problem.severity == "error":
             raise _refused(context, entry, problem.message, problem.hint)
     if made.replica is not None:
-        _prove_replica(diagnosis.pair, made.replica)
+        _prove_replica(diagnosis.pair, made.replica, limit)
     return entry, diagnosis
+
+
+def deadline(context: Context) -> float:
+    """Seconds for which a verb waits for a database that sleeps; as long as applications do.
+
+    Raises:
+        ConfigurationError: ``PPG_CONNECT_DEADLINE`` is no number of seconds.
+    """
+    settings = ConnectSettings.of({**context.file(), **context.environ})
+    return settings.connect_deadline or DEFAULT.connect_deadline
 
 
 def give_up(context: Context, entry: Entry) -> str:
@@ -70,7 +82,7 @@ def _refused(context: Context, entry: Entry, message: str, hint: str) -> Connect
     )
 
 
-def _prove_replica(pair: ConnectionPair, replica: PostgresURL) -> None:
+def _prove_replica(pair: ConnectionPair, replica: PostgresURL, limit: float) -> None:
     """Nothing, where the replica is one of the pair's database and lets us in.
 
     Raises:
@@ -82,7 +94,7 @@ def _prove_replica(pair: ConnectionPair, replica: PostgresURL) -> None:
         arrange.Half(url, source) for url in (pair.pooled, pair.require_direct(), replica)
     )
     arrange.check_replica(third, left, right, frozenset())
-    drivers.connect(replica).close()
+    drivers.connect(replica, timeout=limit, waking=True).close()
 
 
 def _pair_of(context: Context, entry: Entry, made: Generated) -> ConnectionPair:

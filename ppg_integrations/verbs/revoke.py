@@ -47,7 +47,7 @@ def revoke(
     journal = Journal(context.env_file)
     journal.prepare()
     with turn(context, journal):
-        pending.settle(context, journal)
+        pending.settle(context, journal, but=id)
         every = (journal, *pending.of_this_machine())
         entries = [entry for each in every for entry in each.entries()]
         target = context.target(provider)

@@ -8,10 +8,11 @@ import signal
 import subprocess
 from collections.abc import Sequence
 
-from .. import layers, names
+from .. import encryption, layers, names
 from ..errors import ConfigurationError, UsageError
 from ..hosts import classify
 from ..pair import ConnectionPair
+from ..secret import masked_by_name
 from ..urls import PostgresURL
 from .context import Context
 
@@ -47,7 +48,8 @@ def run(context: Context, command: Sequence[str]) -> int:
     Raises:
         MissingDirectURLError: the direct URL is not known.
         UsageError: no program was given.
-        ConfigurationError: there is no program of that name.
+        ConfigurationError: there is no program of that name, or nothing to verify the server's
+            certificate with.
     """
     if not command:
         raise UsageError(
@@ -58,13 +60,15 @@ def run(context: Context, command: Sequence[str]) -> int:
     direct = pair.require_direct()
     outer = layers.process(context.environ)
     environ = {key: value for key, value in outer.items() if key not in _ELSEWHERE}
-    environ.update(direct.libpq_environ())
+    secured = encryption.secured(direct, encryption.least(), environ=outer)
+    environ.update(secured.libpq_environ())
     if any(getattr(context, part) for part in (*names.TARGET, "provider")):
         environ.update(_variables(pair, direct))
     environ[names.FORCE_DIRECT] = "1"
     tools = _embedded_tools(context, direct)
     if tools:
         environ["PATH"] = os.pathsep.join((tools, environ.get("PATH", os.defpath)))
+    environ = {name: masked_by_name(name, value) for name, value in environ.items()}
     program = _find(command[0], environ)
     # As a shell does: Ctrl-C is for the tool, which may want to cancel a query and go on.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -25,7 +25,7 @@ def turn(context: Context, journal: Journal) -> Iterator[bool]:
     """
 
     def waiting(holder: str) -> None:
-        context.progress(f"another ppg_connect is at work on {context.env_file} ({holder})")
+        context.progress(f"another run is at work on {context.env_file} ({holder})")
 
     with lock.holding(
         f"{journal.path}.turn",

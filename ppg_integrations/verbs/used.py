@@ -66,7 +66,7 @@ def _pairs(context: Context) -> Iterator[ConnectionPair]:
     for pair in (context.pair_in_file(), context.pair_in_environment(), context.known_pair):
         if pair is None or pair.pooled_source.kind in ("api", "provider"):
             continue
-        urls = (pair.pooled.reveal(), pair.direct.reveal() if pair.direct else "")
+        urls = (pair.pooled, pair.direct)
         if urls not in seen:
             seen.add(urls)
             yield pair

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .. import hosts, in_use, names
 from ..errors import ConfigurationError
+from ..secret import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,9 +39,12 @@ def of(context: Context, entry: Entry) -> Variables:
     """
     made = entry.generated
     assert made is not None
-    values = {names.POOLED[0]: made.pooled.reveal(), names.DIRECT[0]: made.direct.reveal()}
+    values = {
+        names.POOLED[0]: masked(made.pooled.reveal()),
+        names.DIRECT[0]: masked(made.direct.reveal()),
+    }
     if made.replica is not None:
-        values[names.REPLICA[0]] = made.replica.reveal()
+        values[names.REPLICA[0]] = masked(made.replica.reveal())
     values[names.CONNECTION] = in_use.mark(made.id, made.direct)
     before = context.file()
     earlier = before.get(names.PROVIDER, "").strip().lower()

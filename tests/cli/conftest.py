@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from ppg_integrations import providers
 from ppg_integrations.journal import Journal
 from ppg_integrations.providers.local.servers import LocalServers
+from ppg_integrations.verbs import grace
 from tests.support.doubles.accounts import Accounts
 from tests.support.doubles.neon import NeonDouble
 from tests.support.scripted import Desk, Scripted, drop
@@ -22,6 +25,16 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rotation that waits for whom its test knows nothing of fails at once."""
+
+    def wait(seconds: float) -> None:
+        pytest.fail(f"it waits for {seconds:g} s")
+
+    monkeypatch.setattr(grace, "time", SimpleNamespace(sleep=wait, monotonic=time.monotonic))
 
 
 @pytest.fixture

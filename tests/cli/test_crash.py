@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from ppg_integrations import PostgresURL, envfile
@@ -23,6 +24,8 @@ from ppg_integrations.journal import Journal
 from ppg_integrations.providers.local.servers import LocalServers
 from tests.support.doubles.prisma import PrismaDouble
 from tests.support.scripted import works
+
+pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Calls after which something outside the process is, or may be, another than before.
@@ -51,10 +54,12 @@ class Crasher:
             text=True,
         )
 
-    def __call__(self, *argv: str, step: int | None = None, how: str = "kill") -> Run:
+    def __call__(
+        self, *argv: str, step: int | None = None, how: str = "kill", only: str = ""
+    ) -> Run:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        order = {"argv": argv, "step": step, "how": how}
+        order = {"argv": argv, "step": step, "how": how, "only": only}
         self._process.stdin.write(f"{json.dumps(order)}\n")
         self._process.stdin.flush()
         return Run(**json.loads(self._process.stdout.readline()))
@@ -185,6 +190,32 @@ def test_a_rotation_that_was_killed_may_be_finished_by_create(shop: Shop) -> Non
         check(shop, shop.ppg("create"))
 
 
+def test_a_kill_while_an_application_is_waited_for_is_mended_by_the_next_run(
+    shop: Shop, servers: LocalServers
+) -> None:
+    """The old connection lives on, everybody says so, and it ends once it is unused."""
+    shop.ppg("create")
+    for look in (1, 2, 5):  # before the first look, and between two later ones
+        old, url = shop.in_use, shop.url("DATABASE_URL")
+        with psycopg.connect(**url.libpq(), autocommit=True, application_name="celery") as app:
+            app.execute("SELECT 1")
+            assert shop.ppg("rotate", step=look, only="connect").status == -signal.SIGKILL
+            assert shop.alive == {old, shop.in_use}, shop.journal().entries()
+            (entry,) = shop.journal().entries()
+            assert (entry.stage, entry.retire) == ("stored", old)
+            for verb in (("list",), ("revoke", "con_none")):
+                told = f"{old}, which {entry.generated.id} has replaced, lives until nobody uses it"
+                shop.told += (said := shop.ppg(*verb).said)
+                assert told in said
+            assert old in shop.alive
+            app.execute("SELECT 1")
+        with servers.connect() as admin:  # the pooler would keep its session
+            end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = %s"
+            admin.fetch(end, (url.user,))
+        check(shop, shop.ppg("rotate"))
+        assert old not in shop.alive
+
+
 def test_what_comes_with_a_new_project_is_told_too(shop: Shop) -> None:
     """Its database has a connection of its own: a credential that nobody asked for."""
 
@@ -313,7 +344,7 @@ def test_of_two_runs_at_once_the_second_uses_what_the_first_has_stored(
     ids = {json.loads(out)["connection"]["id"] for out, _ in printed}
     assert ids == {shop.in_use}
     assert shop.double.count("POST", "connections") == 1
-    waited = re.findall(r"another ppg_connect is at work on .* \(process (\d+)", str(printed))
+    waited = re.findall(r"another run is at work on .* \(process (\d+)", str(printed))
     assert set(waited) <= {str(process.pid) for process in running}
     assert len(waited) == 1
     assert "had just stored" in printed[0][1] + printed[1][1]

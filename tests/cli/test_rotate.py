@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,8 @@ from ppg_integrations import PostgresURL, envfile, lock
 from ppg_integrations.cli import main
 from ppg_integrations.errors import ProviderError, ProviderUnavailableError
 from ppg_integrations.journal import Journal
-from ppg_integrations.verbs import rotate as module
+from ppg_integrations.verbs import grace as module
+from ppg_integrations.verbs import sentences
 from tests.support.scripted import Desk, Scripted, works
 
 Captured = pytest.CaptureFixture[str]
@@ -129,8 +131,8 @@ def test_grace_lets_others_have_their_turn_and_the_old_one_live(
     monkeypatch.setattr(module, "time", clocks)
     monkeypatch.setattr("ppg_integrations.entry.Entry.is_due", lambda _entry: clock[0] >= 2)
     _, err = ppg(capsys, "rotate", "--grace", "2")
-    assert waited == [1.0, 1.0]
-    assert f"{created} lives on for 2 s" in err
+    assert waited == [2.0, 1.0]
+    assert re.search(rf"in use\. {created} lives until \d\d:\d\d:\d\d\.\n", err)
     assert not works(old)
 
 
@@ -143,9 +145,10 @@ def test_a_wait_that_is_interrupted_is_finished_by_the_next_run(
     clocks = SimpleNamespace(sleep=interrupted, monotonic=time.monotonic)
     monkeypatch.setattr(module, "time", clocks)
     _, err = ppg(capsys, "rotate", "--grace", "300", status=130)
-    told = "interrupted; the next create, rotate or revoke goes on from there"
-    assert err.splitlines()[-1] == told
     (entry,) = journal.entries()
+    then = "the next create, rotate or revoke then retires it"
+    told = f"interrupted; {created} lives until {sentences.clock(entry.due)}; {then}"
+    assert err.splitlines()[-1] == told
     assert (entry.stage, entry.retire) == ("stored", created)
     assert id_in_file(shop) != created
     # Not due yet: told, and left alone.
@@ -290,12 +293,13 @@ def test_names_cannot_steer_the_terminal(desk: Desk, created: str, capsys: Captu
     assert len(out.splitlines()) == 1
 
 
-@pytest.mark.parametrize("grace", ["-1", "x", "nan", "1e9"])
+@pytest.mark.parametrize("grace", ["-1", "5m", "", "nan", "86401"])
 def test_a_grace_that_is_no_time_is_wrong_usage(grace: str, desk: Desk, capsys: Captured) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["rotate", f"--grace={grace}"])
     assert caught.value.code == 2
-    assert "invalid number of seconds value" in capsys.readouterr().err
+    said = f"argument --grace: a number of seconds from 0 to 86400 (a day), not {grace!r}\n"
+    assert capsys.readouterr().err.endswith(said)
     assert desk.asked == []
 
 
@@ -378,7 +382,7 @@ def test_a_rotation_that_waited_counts_the_one_it_waited_for(
     ppg(capsys, "rotate")
     other_run(lambda: main(["rotate"]))
     _, err = ppg(capsys, "rotate")
-    assert f"Another ppg_connect had just stored {id_in_file(shop)}" in err
+    assert f"Another run had just stored {id_in_file(shop)}" in err
     assert desk.count("rotate") == 2
 
 
@@ -398,7 +402,7 @@ def test_a_rotation_counts_as_soon_as_it_is_in_use(
     desk.before = before
     other_run(other)
     _, err = ppg(capsys, "rotate")
-    assert f"Another ppg_connect had just stored {id_in_file(shop)}" in err
+    assert f"Another run had just stored {id_in_file(shop)}" in err
     assert desk.count("rotate") == 1
 
 
@@ -450,7 +454,7 @@ def test_what_the_environment_holds_is_in_use_too(
     assert "DATABASE_URL is also set in the environment" in err
     assert created in desk.alive
     _, err = ppg(capsys, "list")
-    assert f"{created}, which {id_in_file(shop)} has replaced, is due" in err
+    assert f"{created}, which {id_in_file(shop)} has replaced, lives until nobody uses it" in err
     # The id of what is exported is known where the shell has that too.
     monkeypatch.setenv("PPG_CONNECTION", exported["PPG_CONNECTION"])
     assert "is in use" in ppg(capsys, "revoke", created, status=1)[1]

@@ -17,6 +17,8 @@ from tests.support.doubles.base import Double
 from tests.support.doubles.neon import NeonDouble
 from tests.support.doubles.prisma import PrismaDouble
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).resolve().parents[2]
 #: What Python runs before anything else: whoever logs, logs it all.
 _LOUD = "import logging\nlogging.basicConfig(level=logging.DEBUG)\n"

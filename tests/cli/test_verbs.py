@@ -328,13 +328,23 @@ def test_ctrl_c_is_no_traceback() -> None:
             text=True,
         )
         deadline = time.monotonic() + 20
-        while not silent.accepted and time.monotonic() < deadline:
+        while not silent.accepted and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
+        waits = silent.accepted and process.poll() is None
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
-    assert process.returncode == 130
+    assert waits, err
+    assert process.returncode == 130, err
     assert "Traceback" not in err
     assert "interrupted" not in err  # nothing is under way
+
+
+def test_ctrl_c_before_the_verb_begins_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ppg_integrations.cli.arguments.parser", interrupted)
+    assert main(["show"]) == 130
 
 
 def test_help_and_version_are_short() -> None:

@@ -73,11 +73,16 @@ def test_a_pair_of_the_environment_has_no_store(path):
     assert passwords(followed) == ("b", "b")
 
 
-@pytest.mark.parametrize("store", ["truncated", "not UTF-8", "empty", "unreadable"])
+@pytest.mark.parametrize(
+    "store", ["truncated", "cut between lines", "not UTF-8", "empty", "unreadable"]
+)
 def test_a_store_that_turns_bad_is_refused_once_and_the_last_good_pair_stays(path, store):
     followed = follow(env_file=path, environ={})
     if store == "truncated":
         path.write_text("DATABASE_URL=postgresql://app:second@pooler.test:64x\n")
+    elif store == "cut between lines":
+        url = POOLED.format(user="app", password="second", database="shop")
+        path.write_text(f"DATABASE_URL={url}\nDIRECT_URL=")
     elif store == "not UTF-8":
         path.write_bytes(b"DATABASE_URL=\xff\xfe")
     elif store == "empty":

@@ -28,6 +28,10 @@ def shared(servers):
         servers.drop(database)
 
 
+def through(proxy, url):
+    return url.replace(host="127.0.0.1", port=proxy.port)
+
+
 @pytest.fixture(params=["psycopg", "psycopg2"])
 def driver(request, monkeypatch):
     if request.param == "psycopg2":
@@ -275,3 +279,109 @@ def test_the_time_for_one_host(hosts, params, timeout, expected, monkeypatch):
     with pytest.raises(ConnectError, match="enough"):
         drivers.connect(url, timeout=timeout)
     assert given["connect_timeout"] == expected
+
+
+def test_a_server_that_hangs_up_within_tls_is_tried_again(driver, shared):
+    """As the proxy before a database that wakes: one answer to SSLRequest, and the end."""
+    url = shared.direct
+    with TCPProxy((url.host, url.port), reset_after=("server", 1)) as proxy:
+        with pytest.raises(ConnectError) as caught:
+            drivers.connect(through(proxy, url))
+        assert caught.value.code == "closed"
+        accepted = proxy.accepted
+        assert accepted <= 2  # libpq's own second try, without TLS, or with
+        awake = threading.Timer(0.4, lambda: setattr(proxy, "reset_after", None))
+        awake.start()
+        with drivers.connect(through(proxy, url), waking=True) as connection:
+            assert connection.fetch("SELECT 1") == [(1,)]
+        awake.join()
+        assert proxy.accepted > accepted + 1
+
+
+@pytest.mark.parametrize(
+    "text", ["Couldn't connect to compute node", "the database system is starting up"]
+)
+def test_a_database_that_does_not_wake_ends_at_the_deadline(driver, text, monkeypatch):
+    attempts = []
+
+    def connect(**keywords):
+        attempts.append(time.monotonic())
+        raise module.OperationalError(f"FATAL:  {text}")
+
+    module = drivers.driver()
+    monkeypatch.setattr(module, "connect", connect)
+    monkeypatch.setattr(drivers, "_FIRST_PAUSE", 0.05)
+    url = PostgresURL.build(host="db.example", user="u")
+    began = time.monotonic()
+    with pytest.raises(ConnectError) as caught:
+        drivers.connect(url, timeout=0.5, waking=True)
+    assert time.monotonic() - began < 1
+    assert text in caught.value.message
+    assert caught.value.__context__ is caught.value.__cause__ is None
+    assert len(attempts) > 2
+    with pytest.raises(ConnectError):
+        drivers.connect(url)
+    assert attempts[-1] - attempts[-2] < 1, "once, for those who do not ask for more"
+
+
+@pytest.mark.parametrize("code", ["closed", "too-many-connections"])
+def test_what_may_not_pass_is_waited_for_a_while(code, monkeypatch):
+    texts = {"closed": "server closed the connection", "too-many-connections": "too many clients"}
+    attempts = []
+
+    def connect(**keywords):
+        attempts.append(keywords)
+        raise psycopg.OperationalError(texts[code])
+
+    monkeypatch.setattr(psycopg, "connect", connect)
+    monkeypatch.setattr(drivers, "_FIRST_PAUSE", 0.05)
+    monkeypatch.setitem(drivers.PATIENCE, code, 0.3)
+    began = time.monotonic()
+    with pytest.raises(ConnectError) as caught:
+        drivers.connect(PostgresURL.build(host="db.example", user="u"), waking=True)
+    assert 0.3 <= time.monotonic() - began < 1.5
+    assert caught.value.code == code
+    assert len(attempts) > 1
+
+
+@pytest.mark.parametrize(
+    "text", ["password authentication failed", "Connection refused", "endpoint is disabled"]
+)
+def test_what_does_not_pass_is_said_at_once(text, monkeypatch):
+    attempts = []
+
+    def connect(**keywords):
+        attempts.append(keywords)
+        raise psycopg.OperationalError(text)
+
+    monkeypatch.setattr(psycopg, "connect", connect)
+    with pytest.raises(ConnectError, match=text):
+        drivers.connect(PostgresURL.build(host="db.example", user="u"), waking=True)
+    assert len(attempts) == 1
+
+
+def test_the_last_attempts_want_of_time_does_not_hide_the_reason(monkeypatch):
+    def connect(**keywords):
+        text = "timeout expired" if attempts else "the database system is starting up"
+        attempts.append(keywords)
+        raise psycopg.OperationalError(text)
+
+    attempts = []
+    monkeypatch.setattr(psycopg, "connect", connect)
+    monkeypatch.setattr(drivers, "_FIRST_PAUSE", 0.05)
+    with pytest.raises(ConnectError) as caught:
+        drivers.connect(PostgresURL.build(host="db.example", user="u"), timeout=0.3, waking=True)
+    assert len(attempts) > 1
+    assert caught.value.code == "starting"
+
+
+def test_a_lifetime_begins_with_the_call(shared):
+    url = shared.direct
+    with TCPProxy((url.host, url.port), latency=0.2) as proxy:
+        began = time.monotonic()
+        with drivers.connect(through(proxy, url), lifetime=1.5) as connection:
+            assert time.monotonic() - began > 0.6, "logging in took its time"
+            with pytest.raises(ConnectError) as caught:
+                connection.fetch("SELECT pg_sleep(20)")
+        assert time.monotonic() - began < 1.5 + 0.4
+    assert caught.value.code == "timeout"

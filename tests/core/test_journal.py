@@ -103,7 +103,12 @@ def test_it_belongs_to_the_real_path(tmp_path: Path, env_file: Path) -> None:
     [
         asked(),
         answered(),
-        answered(verb="rotate", retire="c0", grace=60.0),
+        answered(
+            verb="rotate",
+            retire="c0",
+            retire_url=PostgresURL.parse("postgresql://u:pw@db.example/app"),
+            grace=60.0,
+        ),
         answered(retire="c0", due="2026-11-01T10:00:00.000000+00:00"),
         answered(generated=replace(GENERATED, replica=None, notes=(), details={})),
     ],
@@ -244,6 +249,8 @@ def damaged_entries() -> list[bytes]:
         {"created_at": "2026-01-01T00:00:00"},
         {"due": "2026-01-01T00:00:00"},
         {"grace": "x"},
+        {"retire_url": 5},
+        {"retire_url": "mysql://u:pw@db.example/app"},
         {"intent": {"provider": "neon"}},
     ]
     return [
@@ -343,7 +350,7 @@ class TestStateFolder:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(lock, "owner_of_first_existing", lambda _path: os.geteuid() + 1)
-        monkeypatch.setattr(lock, "make_own", lambda _path: False)
+        monkeypatch.setattr(lock, "make_own", lambda _path, **_: False)
         monkeypatch.setattr(statefolder, "_home_of", lambda _uid: "")
         with pytest.raises(EnvFileError) as caught:
             statefolder.make()

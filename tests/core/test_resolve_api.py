@@ -21,6 +21,7 @@ from ppg_integrations import (
     aresolve,
     resolve,
 )
+from ppg_integrations.current import follow
 from ppg_integrations.providers.base import Generated, Target
 from ppg_integrations.urls import PostgresURL
 from tests.support import fake_provider
@@ -44,6 +45,14 @@ def find(file: dict[str, str] | None = None, **options: Any) -> ConnectionPair:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         return resolve(env_file=path, **options)
+
+
+def test_to_watch_a_pair_that_was_found_fresh_asks_the_api_no_more():
+    environ = {"FAKE_TOKEN": TOKEN, "PPG_RESOLVE": "fresh"}
+    known = find(environ=environ)
+    watched = follow(env_file=Path("~/.env").expanduser(), environ=environ, known=known)
+    assert watched.pair.pooled == known.pooled
+    assert len(Fake.asked) == 1
 
 
 def answer_with(monkeypatch: pytest.MonkeyPatch, pooled: str, direct: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -14,13 +15,13 @@ LABEL = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?", fullmatch=True)
 HOST = st.one_of(
     st.lists(LABEL, min_size=1, max_size=4).map(".".join),
     st.ip_addresses().map(str),
-    st.from_regex(r"/[A-Za-z0-9/_. -]{1,20}", fullmatch=True),
+    st.from_regex(r"[/@][A-Za-z0-9/_. @-]{1,20}", fullmatch=True),
 )
 PORT = st.one_of(st.none(), st.integers(1, 65535))
 PARAMS = st.dictionaries(
-    st.sampled_from(sorted(LIBPQ - {"sslmode", "connect_timeout", "tcp_user_timeout"})).filter(
-        lambda name: not name.startswith("keepalives")
-    ),
+    st.sampled_from(
+        sorted(LIBPQ - {"sslmode", "requiressl", "connect_timeout", "tcp_user_timeout"})
+    ).filter(lambda name: not name.startswith("keepalives")),
     TEXT,
     max_size=4,
 )
@@ -70,6 +71,8 @@ def test_an_unencoded_password_is_read_whole_or_refused(password: str) -> None:
 @example("postgresql://h/d?=x")
 @example("postgresql://\ud800@h/d")
 @example("postgresql://h:５/d")
+@example("postgresql:///d?host=@/tmp")
+@example("postgresql://h/" + "{" * 3_000)
 def test_no_input_escapes(text: str) -> None:
     accepts(text)
 
@@ -98,6 +101,28 @@ def accepts(text: str) -> None:
         and url.password.reveal() not in text.replace(f":{url.password.reveal()}", "", 1)
     ):
         assert url.password.reveal() not in str(url)
+
+
+def test_a_url_that_cannot_be_read_again_once_encoded_is_refused() -> None:
+    with pytest.raises(URLError, match="longer than 8192 characters"):
+        PostgresURL.parse("postgresql://h/" + "{" * 3_000)
+    assert PostgresURL.parse("postgresql://h/" + "a" * 3_000).database == "a" * 3_000
+
+
+@pytest.mark.parametrize(
+    ("query", "sslmode"),
+    [
+        ("requiressl=1", "require"),
+        ("requiressl=0", None),
+        ("sslmode=verify-full&requiressl=1", "verify-full"),
+        ("requiressl=0&sslmode=verify-full", "verify-full"),
+    ],
+)
+def test_the_old_word_for_encryption_does_not_undo_the_new_one(query: str, sslmode: str) -> None:
+    url = PostgresURL.parse(f"postgresql://h/d?{query}")
+    assert url.params.get("sslmode") == sslmode
+    assert "requiressl" not in url.params
+    assert "requiressl" in url.notes[0]
 
 
 def test_the_secret_parameters_are_known_to_libpq() -> None:

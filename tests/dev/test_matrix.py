@@ -29,7 +29,7 @@ def test_tox_runs_every_supported_python_and_the_metadata_says_the_same() -> Non
     assert tested == list(SUPPORTED)
     classified = re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text())
     assert classified == list(SUPPORTED)
-    assert {"lint", "lowest", "psycopg2", "packaging"} <= set(names)
+    assert {"audit", "lint", "lowest", "psycopg2", "packaging"} <= set(names)
 
 
 def test_counts_come_from_the_report_of_pytest(tmp_path: Path) -> None:

@@ -51,10 +51,13 @@ def test_one_that_cannot_be_used_is_not(checkout: Checkout, damage: str) -> None
     assert venv.read_stamp(checkout) == {}
 
 
-@pytest.mark.parametrize("name", ["pyproject.toml", "dev.py", "devtools/venv.py"])
+@pytest.mark.parametrize(
+    "name", ["pyproject.toml", "dev.py", "devtools/venv.py", "requirements/runner.txt"]
+)
 def test_what_is_installed_depends_on_these_files(checkout: Checkout, name: str) -> None:
     before = venv.digest(checkout)
     assert venv.digest(checkout) == before
+    (checkout.root / name).parent.mkdir(exist_ok=True)
     (checkout.root / name).write_text("2")
     assert venv.digest(checkout) != before
 
@@ -67,14 +70,16 @@ def test_what_is_there_is_not_installed_again(
     finished(checkout)
     venv.install(checkout, ("x",), {})
     assert ran == []
-    venv.install(checkout, ("y",), {})
+    venv.install(checkout, ("--group", "y"), {})
     assert [argv[-1] for argv in ran] == ["pip>=25.1", "y"]
-    venv.install(checkout, ("y",), {})
+    venv.install(checkout, ("--group", "y"), {})
     assert len(ran) == 2
+    venv.install(checkout, ("-r", "z"), {})
+    assert [argv[-1] for argv in ran[2:]] == ["z"]  # pinned, and with any pip
     (checkout.root / "pyproject.toml").write_text("2")
-    venv.install(checkout, ("y",), {})
+    venv.install(checkout, ("-r", "z"), {})
     assert len(ran) == 4
-    assert json.loads(checkout.stamp.read_text())["installed"] == [["y"]]
+    assert json.loads(checkout.stamp.read_text())["installed"] == [["-r", "z"]]
 
 
 def test_a_failed_installation_is_tried_again(

@@ -12,7 +12,7 @@ from django.test import override_settings
 
 django.setup()
 
-from ppg_integrations.django import checks, commands, databases, state  # noqa: E402
+from ppg_integrations.django import checks, commands, databases, installed, state  # noqa: E402
 
 BOTH = {
     "DATABASE_URL": "postgres://u:p@pooler.example:6432/app?sslmode=require",
@@ -36,6 +36,7 @@ def ids(environ=BOTH, *, edit=None, arguments=None, asked=None, **overrides):
             [found.id, type(found).__name__, found.msg, found.hint]
             for found in [
                 *checks.check_settings(databases=asked),
+                *installed.check_installed(),
                 # Django from 6.1 on: every alias for the first, and no call of the second.
                 *([] if asked == ALL else checks.check_servers(databases=asked)),
             ]
@@ -64,6 +65,29 @@ def shadowed():
         return ids()
     finally:
         get_commands()["flush"] = commands.APP
+
+
+def not_an_app():
+    original = apps.is_installed
+    apps.is_installed = lambda app: app != commands.APP and original(app)
+    try:
+        return ids()
+    finally:
+        apps.is_installed = original
+
+
+def another_handler():
+    """What makes connections goes past this app."""
+    original = connections.create_connection
+    connections.create_connection = lambda alias: ConnectionHandler.create_connection(
+        connections, alias
+    )
+    for wrapper in connections.all(initialized_only=True):
+        del connections[wrapper.alias]
+    try:
+        return ids()
+    finally:
+        connections.create_connection = original
 
 
 def with_app(name):
@@ -118,6 +142,8 @@ found = {
     "W013": ids({}),
     "W013 all": ids({}, asked=ALL),
     "W013 no tests": ids({}, asked={}),
+    "W014": not_an_app(),
+    "W015": another_handler(),
     "I001": ids({"DATABASE_URL": BOTH["DATABASE_URL"]}),
     "I002": ids(SAME),
     "I002 local": ids(

@@ -77,6 +77,7 @@ def expect(found, scenario, identity, *words):
         ("W010", "ppg.W010", ("swapped", "DATABASE_URL", "DIRECT_URL")),
         ("W011", "ppg.W011", ("nothing_has_it",)),
         ("W012", "ppg.W012", ("'default'", "elsewhere.example")),
+        ("W014", "ppg.W014", ("INSTALLED_APPS", "migrations run through the pooler")),
         ("I001", "ppg.I001", ("DIRECT_URL",)),
         ("I002", "ppg.I002", ("server.example",)),
     ],
@@ -88,6 +89,12 @@ def test_each_id(found, scenario, identity, words):
 def test_every_id_has_a_scenario(found):
     given = {identity for messages in found.values() for identity, *_ in messages}
     assert given == set(TABLE)
+
+
+def test_connections_that_another_handler_makes(found):
+    said = [message for identity, _, message, _ in found["W015"] if identity == "ppg.W015"]
+    assert [alias in message for alias, message in zip(("default", "direct"), said, strict=True)]
+    assert len(said) == 2
 
 
 @pytest.mark.parametrize(

@@ -326,10 +326,10 @@ def test_forked_workers_start_on_pooled_even_during_a_command(project, ports):
         port()
         outside = in_child()
         # Another thread holds the lock at the moment of the fork; the child must not wait for it.
-        from ppg_integrations.django import routing
+        from ppg_integrations.django import swapping
         held, done = threading.Event(), threading.Event()
         def hold():
-            with routing._lock:
+            with swapping.lock:
                 held.set()
                 done.wait(30)
         thread = threading.Thread(target=hold)

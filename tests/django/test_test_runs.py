@@ -103,6 +103,7 @@ def test_manage_py_test_in_parallel(with_tests, pooled_logins):
     assert pooled_logins() == 0
 
 
+@pytest.mark.once  # PostgreSQL waits five seconds for the others to go
 def test_control_without_our_app_the_run_fails_at_its_ends(with_tests, servers, generated):
     with_tests.settings("INSTALLED_APPS.remove('ppg_integrations.django')")
     done = with_tests.manage(

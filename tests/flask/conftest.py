@@ -17,7 +17,6 @@ from sqlalchemy import text
 
 from ppg_integrations.flask import PPG, foreign
 from ppg_integrations.providers.base import Generated
-from ppg_integrations.sqlalchemy import diversion
 
 #: A pair of one host that tells its other half, and leads nowhere.
 POOLED = "postgresql://ada:sesame@ep-cool-rain-pooler.eu-central-1.aws.neon.tech/shop"
@@ -49,7 +48,6 @@ class Made(NamedTuple):
 @pytest.fixture(autouse=True)
 def unprepared() -> None:
     """What listens to all engines since an earlier test would hide that this one did not ask for it."""
-    diversion.withdraw()
     foreign.withdraw()
 
 

@@ -6,6 +6,7 @@ import copy
 import os
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from flask import Flask
@@ -15,6 +16,7 @@ from sqlalchemy.dialects import plugins
 from sqlalchemy.engine import CreateEnginePlugin
 
 from ppg_integrations import PostgresURL, names, providers
+from ppg_integrations.encryption import secured
 from ppg_integrations.errors import (
     ConfigurationError,
     DriverError,
@@ -39,6 +41,12 @@ def initialised(ppg=None, **settings):
 
 def state_of(**settings):
     return initialised(**settings).extensions["ppg"]
+
+
+def encrypted(uri):
+    """As it is connected with: a provider's host is verified."""
+    roots = quote(secured(PostgresURL.parse(POOLED)).params["sslrootcert"], safe="")
+    return f"{uri}?sslmode=verify-full&sslrootcert={roots}"
 
 
 # ---------------------------------------------------------------- where the pair comes from
@@ -157,7 +165,7 @@ def test_another_value_than_the_loaded_one_is_the_configurations(folder, monkeyp
 
 def test_the_uri_is_the_pooled_url_and_the_options_are_ours():
     app = initialised(DATABASE_URL=POOLED)
-    assert app.config[URI] == POOLED.replace("postgresql:", "postgresql+psycopg:")
+    assert app.config[URI] == encrypted(POOLED.replace("postgresql:", "postgresql+psycopg:"))
     assert "sesame" not in str(app.config[URI])
     options = app.config[OPTIONS]
     assert options["connect_args"]["prepare_threshold"] is None
@@ -439,6 +447,7 @@ def test_what_poolers_pass_on_is_not_refused(harmless):
 def test_the_uri_is_a_text_that_hides_its_password(make_app):
     uri = make_app({"DATABASE_URL": POOLED}).app.config[URI]
     redacted = POOLED.replace("postgresql:", "postgresql+psycopg:").replace("sesame", "***")
+    redacted = encrypted(redacted)
     for shown in (str(uri), repr(uri).strip("'"), f"{uri}", f"{uri!s:.200}", "%s" % uri):
         assert shown == redacted
     assert uri.replace("%", "%%").startswith("postgresql+psycopg://ada:sesame@")

@@ -16,6 +16,7 @@ from flask import Flask
 from quart import Quart
 from sqlalchemy import make_url, text
 
+from ppg_integrations.encryption import secured
 from ppg_integrations.errors import ConfigurationError, MismatchedPairError, PPGWarning
 from ppg_integrations.flask import PPG
 from ppg_integrations.flask import state as flask_state
@@ -192,10 +193,11 @@ def test_an_async_engine_in_quart(generated, driver, pooled_logins):
 
 def test_in_a_thread_that_migrates_the_pooled_endpoint_leads_to_the_direct_one(monkeypatch):
     state = initialised().extensions["ppg"]
-    assert state.endpoint().destination() == (state.pair.pooled, True)
+    pooled, direct = secured(state.pair.pooled), secured(state.pair.direct)
+    assert state.endpoint().destination() == (pooled, True)
     monkeypatch.setattr(state.migrations, "active", lambda: True)
-    assert state.endpoint().destination() == (state.pair.direct, False)
-    assert state.endpoint(direct=True).destination() == (state.pair.direct, True)
+    assert state.endpoint().destination() == (direct, False)
+    assert state.endpoint(direct=True).destination() == (direct, True)
 
 
 def test_an_async_pool(make_app, generated):

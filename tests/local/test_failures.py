@@ -27,6 +27,8 @@ from ppg_integrations.providers.local.servers import LocalServers
 from tests.conftest import UNSAFE_AND_FAST
 from tests.support.programs import run_python
 
+pytestmark = pytest.mark.once
+
 
 def with_environ(local, **values):
     """The same servers, for a user with these variables."""

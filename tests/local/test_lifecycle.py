@@ -21,6 +21,8 @@ from ppg_integrations.providers.local.servers import LocalServers
 from tests.conftest import UNSAFE_AND_FAST
 from tests.support.programs import run_python, start_python
 
+pytestmark = pytest.mark.once
+
 START = """
 import sys
 from ppg_integrations.providers.local.servers import LocalServers

@@ -123,7 +123,7 @@ servers.generate()
 def test_no_password_is_where_it_should_not_be(servers, generated):
     ask(generated.pooled, "SELECT 1")
     with pytest.raises(ConnectError) as caught:
-        connect(generated.pooled.replace(database="nowhere"))
+        connect(generated.pooled.replace(database="nowhere"), timeout=1)
     passwords = all_passwords(servers, generated)
     assert len(set(passwords)) == 4
     said = f"{caught.value!s}{caught.value!r}{servers.status()!r}{generated!r}{generated!s}"

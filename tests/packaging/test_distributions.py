@@ -53,10 +53,10 @@ class Built(NamedTuple):
     sdist: Path
 
 
-def uv(*arguments: str | Path) -> str:
+def uv(*arguments: str | Path, **environ: str) -> str:
     """Run uv and return what it printed; a failure shows it."""
     said = subprocess.run(
-        [find_uv_bin(), "--no-progress", *map(str, arguments)],
+        [find_uv_bin(), "--no-progress", *map(str, arguments)], cwd=ROOT, env={**os.environ, **environ},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert said.returncode == 0, said.stdout
@@ -149,6 +149,34 @@ def test_the_metadata_says_what_a_reader_of_the_index_needs(built: Built) -> Non
         if "extra ==" not in requirement
     }
     assert always == {"filelock", "httpx", "platformdirs", "python-dotenv", "tenacity"}
+
+
+def test_who_builds_it_where_and_when_makes_no_difference(built: Built, tmp_path: Path) -> None:
+    """Whoever doubts a release builds it again and compares."""
+    source = tmp_path / "another place" / "x"
+    with tarfile.open(built.sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    source.parent.mkdir()
+    (unpacked,) = (path for path in tmp_path.iterdir() if path != source.parent)
+    unpacked.rename(source)
+    for number, path in enumerate(sorted(source.rglob("*"), reverse=True)):
+        path.chmod(path.stat().st_mode & 0o700)  # as with another umask
+        os.utime(path, (1_000_000_000 + number, 1_000_000_000 + number))
+    before = os.umask(0o077)
+    try:
+        elsewhere = {
+            "TZ": "Pacific/Auckland",
+            "LC_ALL": "C",
+            "PYTHONHASHSEED": "1",
+            "HOME": str(tmp_path),
+        }
+        uv("build", "--out-dir", tmp_path / "out", source, **elsewhere)
+    finally:
+        os.umask(before)
+    again = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    first = {path.name: path.read_bytes() for path in built}
+    assert {name for name in again if name.endswith((".whl", ".gz"))} == first.keys()
+    assert [name for name in first if first[name] != again[name]] == []
 
 
 # What they do once installed

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 import pytest
 
 from ppg_integrations import doctor, drivers
+from ppg_integrations import probe as module
 from ppg_integrations.resolve import resolve
 from tests.support.poolers import pooler
 from tests.support.tcp_proxy import TCPProxy
@@ -87,6 +88,22 @@ def test_one_role_with_few_connections(servers, shared):
             admin.execute(f'ALTER ROLE "{role}" CONNECTION LIMIT -1')
     assert diagnosis.direct.vitals.slots.limit == "role"
     assert diagnosis.direct.vitals.slots.allowed == 12
+
+
+def test_a_database_that_slept_is_no_error(shared, monkeypatch):
+    url = shared.pooled
+    monkeypatch.setattr(module, "_NAP", 0.1)
+    with TCPProxy((url.host, url.port), reset_after=("server", 1)) as proxy:
+        awake = threading.Timer(0.3, lambda: setattr(proxy, "reset_after", None))
+        awake.start()
+        sleepy = url.replace(host="127.0.0.1", port=proxy.port)
+        diagnosis = doctor.diagnose(pair(sleepy, shared.direct))
+        awake.join()
+    assert [(one.id, one.severity) for one in diagnosis.problems] == [("woke-up", "info")]
+    assert not diagnosis.failed
+    assert diagnosis.pooled.kind == "transaction-pooler"
+    assert "the argument pooled" in diagnosis.problems[0].message
+    assert "PPG_CONNECT_DEADLINE" in diagnosis.problems[0].hint
 
 
 def test_a_dead_half_does_not_hold_up_the_other(shared):

@@ -239,7 +239,9 @@ def test_a_server_that_hangs_after_the_login_ends_at_the_deadline(shared, monkey
     assert 1.0 < spent < 2.5
 
 
-def test_a_port_that_hangs_up_is_asked_again_and_then_reported(shared):
+def test_a_port_that_hangs_up_is_asked_again_and_then_reported(shared, monkeypatch):
+    monkeypatch.setattr(module, "_NAP", 0.05)
+    monkeypatch.setitem(drivers.PATIENCE, "closed", 0.2)
     with TCPProxy(mode="reset") as proxy:
         result = probe(shared.direct.replace(host="127.0.0.1", port=proxy.port))
         assert proxy.accepted >= 2
@@ -257,10 +259,15 @@ def test_a_database_that_wakes_is_waited_for(shared, monkeypatch):
 
     monkeypatch.setattr(module, "_NAP", 0.05)
     monkeypatch.setattr(module, "connect", connect)
-    assert probe(shared.direct).kind == "direct"
+    result = probe(shared.direct)
+    assert result.kind == "direct"
+    assert result.woke.code == "starting", "the first one counts"
+    assert 0.1 <= result.waited < result.seconds
+    assert (probe(shared.direct).woke, probe(shared.direct).waited) == (None, 0.0)
     refusals += ["upstream"] * 1000
     began = time.monotonic()
-    assert probe(shared.direct, timeout=0.5).error.code == "upstream"
+    result = probe(shared.direct, timeout=0.5)
+    assert (result.error.code, result.woke) == ("upstream", None)
     assert 0.4 < time.monotonic() - began < 1.0
 
 

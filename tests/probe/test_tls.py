@@ -32,6 +32,12 @@ def root(authority, tmp_path):
     return str(path)
 
 
+def stranger(folder):
+    path = folder / "stranger.crt"
+    trustme.CA().cert_pem.write_to_path(path)
+    return str(path)
+
+
 @contextmanager
 def server(certificate=None, *, answer=b"S", maximum=None, direct=False):
     """Speaks SSLRequest and TLS, and notes the SNI and ALPN of each client."""
@@ -139,6 +145,21 @@ def test_an_authority_nobody_knows(authority, params):
     assert found.why_not
 
 
+def test_the_systems_authorities_are_those_of_the_drivers(authority, root, monkeypatch, tmp_path):
+    """The file that a driver is given, and no other: what it refuses is not called verified."""
+    monkeypatch.setenv("SSL_CERT_FILE", root)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    with server(authority.issue_cert("localhost")) as (port, _):
+        assert tls.inspect(url(port, sslrootcert="system")).verified
+        monkeypatch.setenv("PGSSLROOTCERT", "system")
+        assert tls.inspect(url(port)).verified
+        monkeypatch.setenv("SSL_CERT_FILE", stranger(tmp_path))
+        monkeypatch.setenv("HOME", str(tmp_path))
+        (tmp_path / ".postgresql").mkdir()
+        authority.cert_pem.write_to_path(tmp_path / ".postgresql/root.crt")
+        assert not tls.inspect(url(port)).verified
+
+
 def test_libpqs_own_file_and_variable(authority, root, monkeypatch, tmp_path):
     with server(authority.issue_cert("localhost")) as (port, _):
         monkeypatch.setenv("PGSSLROOTCERT", root)
@@ -189,24 +210,6 @@ def test_silence_ends_with_the_timeout():
         with pytest.raises(TimeoutError):
             tls.inspect(url(proxy.port), timeout=0.5)
         assert time.monotonic() - began < 1.5
-
-
-@pytest.mark.parametrize(
-    ("params", "environ", "mode", "demanded"),
-    [
-        ({}, "", "prefer", False),
-        ({"sslmode": "require"}, "verify-full", "require", False),
-        ({}, "verify-ca", "verify-ca", True),
-        ({"sslmode": "verify-full"}, "", "verify-full", True),
-        ({"sslrootcert": "system"}, "", "verify-full", True),
-    ],
-)
-def test_the_mode_in_force(params, environ, mode, demanded, monkeypatch):
-    if environ:
-        monkeypatch.setenv("PGSSLMODE", environ)
-    given = PostgresURL.build(host="h", params=params)
-    assert tls.sslmode(given) == mode
-    assert tls.demanded(given) is demanded
 
 
 def test_addresses_have_a_certificate_of_their_own(authority, root):

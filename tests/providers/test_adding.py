@@ -16,6 +16,8 @@ from ppg_integrations.providers.base import Capability
 from tests.providers import cases, test_contract
 from tests.support.programs import ROOT
 
+pytestmark = pytest.mark.once
+
 PAGE = (ROOT / "docs/adding-a-provider.md").read_text(encoding="utf-8")
 BLOCKS = dict(re.findall(r"<!-- (\S+) -->\n```python\n(.*?)```", PAGE, re.DOTALL))
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ppg_integrations.errors import ProviderError
 from ppg_integrations.providers.api import API, Rules
-from ppg_integrations.providers.http import retries
+from ppg_integrations.providers.http import redaction, retries
 from ppg_integrations.providers.http.call import call
 from ppg_integrations.providers.http.deadline import Deadline
 from ppg_integrations.providers.http.exchange import Reply
@@ -123,3 +123,8 @@ def test_any_answer_is_judged(status, method, headers, body):
         assert verdict.error.body.isprintable()
         assert len(verdict.error.message) < 600
         str(verdict.error).encode()
+
+
+def test_a_token_with_a_terminal_s_sequence_in_it_is_hidden_all_the_same():
+    told = TOKEN.reveal()[:5] + "\x1b[31m" + TOKEN.reveal()[5:]
+    assert redaction.line(f"no such token: {told}", TOKEN) == "no such token: ***"

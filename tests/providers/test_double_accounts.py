@@ -6,6 +6,8 @@ from ppg_integrations.drivers import connect
 from ppg_integrations.errors import ConnectError, QueryError
 from tests.support.doubles.accounts import Accounts
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def accounts(servers):

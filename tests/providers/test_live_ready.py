@@ -15,6 +15,8 @@ from tests.live.walks import WALKS
 from tests.providers.cases import HOSTED, started
 from tests.support.programs import ROOT
 
+pytestmark = pytest.mark.once
+
 
 def walk_of(case):
     environ = {"PPG_API_URL": case.double.url, case.token: case.double.token}

@@ -10,6 +10,8 @@ import pytest
 
 from tests.support.doubles.neon import NO_ORG, NeonDouble
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def neon():

@@ -11,6 +11,8 @@ from ppg_integrations.urls import PostgresURL
 from tests.support.doubles.accounts import Accounts
 from tests.support.doubles.prisma import PrismaDouble
 
+pytestmark = pytest.mark.once
+
 AGENT = {"User-Agent": "ppg-integrations/test"}
 
 

@@ -15,7 +15,6 @@ from ppg_integrations.endpoint import Endpoint
 from ppg_integrations.pair import ConnectionPair, Source
 from ppg_integrations.providers.base import Generated
 from ppg_integrations.providers.local.servers import LocalServers
-from ppg_integrations.sqlalchemy import diversion
 from ppg_integrations.sqlalchemy.engines import async_engine, engine
 from ppg_integrations.urls import PostgresURL
 from tests.support.poolers import Pooler, pooler
@@ -76,12 +75,6 @@ def connects(url: PostgresURL, driver: str) -> None:
     )
     assert use(ours(endpoint_of(url), driver=driver, options={})) == url.user
     assert use(plain(url.sqlalchemy(driver))) == url.user
-
-
-@pytest.fixture(autouse=True)
-def unprepared() -> None:
-    """What listens to all pools since an earlier test would hide that this one did not ask for it."""
-    diversion.withdraw()
 
 
 @pytest.fixture(scope="session")

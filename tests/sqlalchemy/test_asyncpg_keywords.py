@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import os
+import ssl
+from pathlib import Path
+from urllib.parse import quote
 
 import asyncpg
 import pytest
+import trustme
 from asyncpg.connect_utils import _parse_connect_dsn_and_args
 
 from ppg_integrations import asyncpg_keywords, parameters
+from ppg_integrations.conversions import connect_keywords
 from ppg_integrations.errors import ConfigurationError
 from ppg_integrations.urls import PostgresURL
 
@@ -133,18 +139,94 @@ def test_encryption() -> None:
 
     assert found() == {}
     assert found(sslmode="verify-full") == {"ssl": "verify-full"}
-    assert found(sslmode="verify-full", sslrootcert="/a b") == {
-        "dsn": "postgresql://?sslmode=verify-full&sslrootcert=%2Fa%20b"
-    }
-    assert found(sslmode="verify-full", sslrootcert="system") == {"ssl": True}
-    assert found(sslrootcert="system", passfile="x") == {
-        "ssl": True,
-        "dsn": "postgresql://?passfile=x",
-    }
     direct = URL.replace(params={"sslmode": "require", "sslnegotiation": "direct"})
     assert asyncpg_keywords.keywords(direct)["direct_tls"] is True
-    with pytest.raises(ConfigurationError, match="sslrootcert=system beside"):
-        found(sslrootcert="system", sslcert="c")
+
+
+@pytest.mark.parametrize("params", [{}, {"sslmode": "require"}])
+def test_the_systems_authorities_are_a_file(
+    params: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "the roots.pem"
+    trustme.CA().cert_pem.write_to_path(bundle)
+    monkeypatch.setenv("PGSSLCRL", "c")  # no context is made
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    url = URL.replace(params={**params, "sslrootcert": "system"})
+    query = f"sslmode=verify-full&sslrootcert={quote(str(bundle), safe='')}"
+    words = sorted(query.split("&"))
+    for given in (
+        connect_keywords(url, "asyncpg")["dsn"],
+        url.sqlalchemy("asyncpg").query["dsn"],
+    ):
+        assert sorted(given.partition("?")[2].split("&")) == words
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Path:
+    path = tmp_path / "authority.pem"
+    trustme.CA().cert_pem.write_to_path(path)
+    return path
+
+
+def test_authorities_are_loaded_once(authority: Path) -> None:
+    """The event loop stands still meanwhile, for each new connection."""
+    url = URL.replace(params={"sslmode": "verify-full", "sslrootcert": str(authority)})
+    first = asyncpg_keywords.keywords(url)["ssl"]
+    assert isinstance(first, ssl.SSLContext)
+    assert first.check_hostname
+    assert first.verify_mode is ssl.CERT_REQUIRED
+    assert first.cert_store_stats()["x509_ca"] == 1
+    assert asyncpg_keywords.keywords(url)["ssl"] is first
+    with pytest.raises(ConfigurationError, match="hostaddr"):
+        asyncpg_keywords.keywords(url.replace(params={**url.params, "hostaddr": "10.0.0.1"}))
+    trustme.CA().cert_pem.write_to_path(authority)
+    os.utime(authority, (1, 1))
+    assert asyncpg_keywords.keywords(url)["ssl"] is not first
+
+
+@pytest.mark.parametrize("what", ["sslmode", "sslcert", "PGSSLCRL", "postgresql.crt", "root.crl"])
+def test_asyncpg_loads_them_where_it_reads_more_than_that(
+    what: str, authority: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = {"sslmode": "verify-full", "sslrootcert": str(authority)}
+    if what == "sslmode":
+        params["sslmode"] = "verify-ca"
+    elif what.startswith("ssl"):
+        params[what] = "c"
+    elif what.startswith("PG"):
+        monkeypatch.setenv(what, "c")
+    else:
+        home = Path(os.environ["HOME"], ".postgresql")
+        home.mkdir()
+        (home / what).touch()
+    found = asyncpg_keywords.keywords(URL.replace(params=params))
+    assert "ssl" not in found
+    assert "sslrootcert=" in found["dsn"]
+
+
+@pytest.mark.parametrize("sslmode", ["require", "verify-ca", "verify-full"])
+@pytest.mark.parametrize("text", [None, "", "hello\n"], ids=["gone", "empty", "junk"])
+def test_a_file_without_authorities_is_named(
+    text: str | None, sslmode: str, authority: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """asyncpg names neither the file nor whoever named it."""
+    authority.unlink()
+    if text is not None:
+        authority.write_text(text)
+    path = str(authority)
+    why = "there is no such file" if text is None else "it holds no certificate that can be read"
+    own = URL.replace(params={"sslmode": sslmode, "sslrootcert": path})
+    bare = URL.replace(params={"sslmode": sslmode})
+    system = own.replace(params={"sslmode": sslmode, "sslrootcert": "system"})
+    for name, url in (("", own), ("PGSSLROOTCERT", bare), ("SSL_CERT_FILE", system)):
+        with monkeypatch.context() as named:
+            if name:
+                named.setenv(name, path)
+            with pytest.raises(ConfigurationError) as caught:
+                connect_keywords(url, "asyncpg")
+        where = f"{name} in the environment" if name else "sslrootcert in the URL to h"
+        assert caught.value.message.startswith(f"{where} is {path}, and {why}")
+        assert "PEM" in caught.value.hint
 
 
 def test_as_the_query_of_a_sqlalchemy_url() -> None:
@@ -156,6 +238,5 @@ def test_as_the_query_of_a_sqlalchemy_url() -> None:
     assert found(sslmode="require", application_name="shop") == {
         "dsn": "postgresql://?sslmode=require&application_name=shop"
     }
-    for params in ({"sslrootcert": "system"}, {"sslnegotiation": "direct"}):
-        with pytest.raises(ConfigurationError, match="cannot stand in a SQLAlchemy URL"):
-            found(**params)
+    with pytest.raises(ConfigurationError, match="cannot stand in a SQLAlchemy URL"):
+        found(sslnegotiation="direct")

@@ -46,13 +46,12 @@ def missing() -> Endpoint:
 
 def test_a_server_keeps_a_small_pool(pooled: Endpoint) -> None:
     found = options(pooled)
-    assert {name: found[name] for name in (*SIZES, "pool_recycle", "pool_pre_ping")} == {
+    assert {name: found[name] for name in (*SIZES, "pool_recycle")} == {
         "pool_size": 5,
         "max_overflow": 5,
         "pool_timeout": 10,
         "pool_use_lifo": True,
         "pool_recycle": 300,
-        "pool_pre_ping": True,
     }
     assert found["connect_args"] == {"prepare_threshold": None}
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,17 +16,26 @@ import psycopg
 import psycopg_pool
 import pytest
 
-from ppg_integrations import pools
+from ppg_integrations import liveness, pools
+from ppg_integrations.connect_settings import ConnectSettings
 from ppg_integrations.current import follow
 from ppg_integrations.endpoint import Endpoint
-from ppg_integrations.errors import DriverError, MissingDirectURLError, MissingURLError
+from ppg_integrations.errors import (
+    ConfigurationError,
+    DriverError,
+    MissingDirectURLError,
+    MissingURLError,
+)
 from ppg_integrations.pools import async_connection_pool, connection_pool
+from ppg_integrations.poolstate import PoolState, Wait
 from ppg_integrations.providers.base import Generated
 from ppg_integrations.providers.local.servers import LocalServers
 from ppg_integrations.urls import PostgresURL
 from tests.support.poolers import Pooler
+from tests.support.refusing import Refusing
+from tests.support.tcp_proxy import TCPProxy
 
-from .conftest import endpoint_of, write_env
+from .conftest import endpoint_of, pair_of, write_env
 
 
 def who(pool: psycopg_pool.ConnectionPool[Any]) -> str:
@@ -92,16 +102,65 @@ def test_four_threads_commit_through_a_forgetful_pooler(
     assert faults
 
 
-def test_a_rotated_pair_is_used_by_the_next_new_connection(
+def test_a_rotated_pair_is_used_by_the_next_request(
     env_file: Path, generated: Generated, servers: LocalServers
 ) -> None:
-    with connection_pool(Endpoint(follow(env_file=env_file, environ={}))) as pool:
-        assert who(pool) == generated.pooled.user
-        successor = servers.generate("successor", database=generated.pooled.database)
-        write_env(env_file, successor)
+    with connection_pool(Endpoint(follow(env_file=env_file, environ={})), min_size=2) as pool:
+        pool.wait(10)
         with pool.connection() as first:
             assert first.info.user == generated.pooled.user
+            successor = servers.generate("successor", database=generated.pooled.database)
+            write_env(env_file, successor)
+            for _ in range(3):
+                assert who(pool) == successor.pooled.user
+            # What is in use goes on, and goes when it comes back.
+            assert first.execute("SELECT session_user").fetchone() == (generated.pooled.user,)
+        for _ in range(3):
             assert who(pool) == successor.pooled.user
+
+
+@pytest.mark.parametrize(("check", "asynchronous"), [("ours", False), ("none", True)])
+def test_connections_of_a_role_that_was_dropped_meanwhile_fail_nobody(
+    check: str, asynchronous: bool, env_file: Path, generated: Generated, servers: LocalServers
+) -> None:
+    endpoint = Endpoint(follow(env_file=env_file, environ={}))
+    options: dict[str, Any] = {"min_size": 4, **({"check": None} if check == "none" else {})}
+    users = []
+
+    def rotate() -> str:
+        successor = servers.generate("successor", database=generated.pooled.database)
+        write_env(env_file, successor)
+        servers.revoke(generated.pooled.user)
+        return successor.pooled.user
+
+    def run() -> str:
+        with connection_pool(endpoint, **options) as pool:
+            pool.wait(10)
+            user = rotate()
+            users.extend(who(pool) for _ in range(5))
+        return user
+
+    async def run_async() -> str:
+        async with async_connection_pool(endpoint, **options) as pool:
+            await pool.wait(10)
+            user = await asyncio.to_thread(rotate)
+            users.extend(await asyncio.gather(*(who_async(pool) for _ in range(5))))
+        return user
+
+    user = asyncio.run(run_async()) if asynchronous else run()
+    assert users == [user] * 5
+
+
+def test_one_that_was_opened_with_a_pair_of_a_moment_ago_is_closed(
+    endpoint: Endpoint, generated: Generated, servers: LocalServers
+) -> None:
+    """The pair may move while a connection is being opened: emptying the pool misses that one."""
+    with connection_pool(endpoint) as pool:
+        who(pool)
+        successor = servers.generate("successor", database=generated.pooled.database)
+        endpoint.current.override(pair_of(successor.pooled))
+        pool._state._pair = endpoint.current.pair
+        assert who(pool) == successor.pooled.user
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
@@ -178,6 +237,107 @@ def test_a_connection_that_died_while_idle_is_not_given_away(
         who(pool)
 
 
+@pytest.fixture
+def proxy(forgetful: Pooler, generated: Generated) -> Iterator[TCPProxy]:
+    with TCPProxy((generated.pooled.host, forgetful.port)) as found:
+        yield found
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_what_was_used_a_moment_ago_costs_no_round_trip(
+    asynchronous: bool, generated: Generated, proxy: TCPProxy
+) -> None:
+    url = generated.pooled.replace(port=proxy.port)
+    endpoint = endpoint_of(url, settings=ConnectSettings(alive_window=3600.0))
+
+    async def run() -> None:
+        async with async_connection_pool(endpoint, timeout=1.0) as pool:
+            await who_async(pool)
+            proxy.freeze()  # an answer would never come
+            for _ in range(3):
+                async with pool.connection():
+                    pass
+
+    if asynchronous:
+        asyncio.run(run())
+    else:
+        with connection_pool(endpoint, timeout=1.0) as pool:
+            who(pool)
+            proxy.freeze()
+            for _ in range(3):
+                with pool.connection():
+                    pass
+    assert proxy.accepted == 1
+
+
+@pytest.mark.parametrize("window", [0.0, 3600.0])
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_pooler_that_restarts_costs_nobody_a_pause(
+    asynchronous: bool, window: float, generated: Generated, proxy: TCPProxy
+) -> None:
+    """psycopg's pool waits a second after the second dead one, two after the third and so on."""
+    url = generated.pooled.replace(port=proxy.port)
+    endpoint = endpoint_of(url, settings=ConnectSettings(alive_window=window))
+
+    async def run() -> None:
+        async with async_connection_pool(endpoint, min_size=5) as pool:
+            await pool.wait(10)
+            proxy.cut()
+            await asyncio.sleep(0.01)
+            await asyncio.gather(*(who_async(pool) for _ in range(5)))
+
+    began = time.monotonic()
+    if asynchronous:
+        asyncio.run(run())
+    else:
+        with connection_pool(endpoint, min_size=5) as pool:
+            pool.wait(10)
+            proxy.cut()
+            for _ in range(5):
+                who(pool)
+    assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_connection_that_fell_silent_is_given_up(
+    asynchronous: bool, generated: Generated, proxy: TCPProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(liveness, "ANSWER", 0.4)
+    url = generated.pooled.replace(port=proxy.port)
+    endpoint = endpoint_of(url, settings=ConnectSettings(alive_window=0.0))
+    thaw = threading.Timer(0.2, proxy._frozen.clear)  # for new ones: the ping is lost by then
+
+    def fall_silent() -> None:
+        proxy.freeze()
+        thaw.start()
+
+    async def run() -> None:
+        async with async_connection_pool(endpoint) as pool:
+            await who_async(pool)
+            fall_silent()
+            assert await who_async(pool) == url.user
+
+    if asynchronous:
+        asyncio.run(run())
+    else:
+        with connection_pool(endpoint) as pool:
+            who(pool)
+            fall_silent()
+            assert who(pool) == url.user
+    assert proxy.accepted > 1
+    thaw.join()
+
+
+def test_a_check_of_the_users_is_the_only_one(endpoint: Endpoint) -> None:
+    endpoint.settings = ConnectSettings(alive_window=0.0)
+    checked: list[object] = []
+    with connection_pool(endpoint, check=checked.append) as pool:
+        pool.check_connection = lambda _conn: pytest.fail("ours is one, too")
+        for _ in range(2):
+            who(pool)
+    assert len(checked) == 2
+
+
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_startup_options_from_a_function_are_refused(
     asynchronous: bool, endpoint: Endpoint
@@ -189,7 +349,7 @@ def test_startup_options_from_a_function_are_refused(
         async with async_connection_pool(endpoint, kwargs=given, timeout=0.3) as pool:
             await who_async(pool)
 
-    with pytest.raises(psycopg_pool.PoolTimeout) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         if asynchronous:
             asyncio.run(run())
         else:
@@ -202,26 +362,134 @@ def test_startup_options_from_a_function_are_refused(
         assert connection.execute("SHOW geqo").fetchone() == ("off",)
 
 
-def test_who_waits_in_vain_is_told_why(
+def test_a_refusal_that_does_not_pass_is_told_at_once(
     generated: Generated, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     wrong = generated.pooled.replace(password="wrong-horse-battery")
     shown = []
-    with connection_pool(endpoint_of(wrong), timeout=0.3) as pool:
-        with pytest.raises(psycopg_pool.PoolTimeout, match="authentication failed") as caught:
-            who(pool)
+    began = time.monotonic()
+    with connection_pool(endpoint_of(wrong)) as pool:
+        for _ in range(2):
+            with pytest.raises(psycopg.OperationalError, match="authentication failed") as caught:
+                who(pool)
+        assert "is from the argument pooled. Copy the URL again" in str(caught.value)
         shown += [repr(pool), *traceback.format_exception(caught.value)]
 
     async def run() -> None:
-        async with async_connection_pool(endpoint_of(wrong), timeout=0.3) as pool:
-            with pytest.raises(psycopg_pool.PoolTimeout, match="authentication failed"):
+        async with async_connection_pool(endpoint_of(wrong)) as pool:
+            with pytest.raises(psycopg.OperationalError, match="authentication failed"):
                 await who_async(pool)
             shown.append(repr(pool))
 
     asyncio.run(run())
+    assert time.monotonic() - began < 5
     assert "error connecting" in caplog.text
     assert "wrong-horse-battery" not in "\n".join((*shown, caplog.text))
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_who_waits_in_vain_is_told_why(asynchronous: bool) -> None:
+    async def run() -> None:
+        async with async_connection_pool(endpoint, timeout=0.6) as pool:
+            await who_async(pool)
+
+    with Refusing([("57P03", "the database system is starting up")]) as server:
+        url = PostgresURL.parse(f"postgresql://ada:opensesame@127.0.0.1:{server.port}/shop")
+        endpoint = endpoint_of(url)
+        with pytest.raises(psycopg_pool.PoolTimeout) as caught:
+            if asynchronous:
+                asyncio.run(run())
+            else:
+                with connection_pool(endpoint, timeout=0.6) as pool:
+                    who(pool)
+    said = str(caught.value)
+    assert said.startswith("couldn't get a connection after 0.60 sec: FATAL: the database system")
+    assert "is from the argument pooled. The server is starting" in said
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_who_waits_for_a_silent_server_is_told_for_which(asynchronous: bool) -> None:
+    # It hangs up in the end: a pool that is closed waits for its attempts.
+    async def run() -> None:
+        pool = async_connection_pool(endpoint, timeout=0.5)
+        with server, pytest.raises(psycopg_pool.PoolTimeout) as caught:
+            await who_async(pool)
+        await pool.close()
+        raise caught.value
+
+    server = Refusing(["silence"])
+    url = PostgresURL.parse(f"postgresql://ada:opensesame@127.0.0.1:{server.port}/shop")
+    endpoint = endpoint_of(url)
+    with pytest.raises(psycopg_pool.PoolTimeout) as caught:
+        if asynchronous:
+            asyncio.run(run())
+        else:
+            pool = connection_pool(endpoint, timeout=0.5)
+            with server, pytest.raises(psycopg_pool.PoolTimeout) as inner:
+                who(pool)
+            pool.close()
+            raise inner.value
+    assert str(caught.value).startswith(
+        f"couldn't get a connection after 0.50 sec: 127.0.0.1:{server.port}, which is from the "
+        "argument pooled, has not answered yet. The address does not answer: a firewall"
+    )
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_without_a_deadline_a_failure_that_passes_is_told_at_once(
+    asynchronous: bool, generated: Generated, forgetful: Pooler
+) -> None:
+    """psycopg's pool makes two attempts, which is its least."""
+
+    async def run() -> None:
+        async with async_connection_pool(endpoint) as pool:
+            with pytest.raises(psycopg.OperationalError, match="The server is starting"):
+                await who_async(pool)
+            assert await who_async(pool) == generated.pooled.user
+
+    script = [("57P03", "the database system is starting up")] * 2
+    with Refusing(script, (generated.pooled.host, forgetful.port)) as server:
+        url = generated.pooled.replace(port=server.port, params={"sslmode": "disable"})
+        endpoint = endpoint_of(url, settings=ConnectSettings(connect_deadline=0))
+        began = time.monotonic()
+        if asynchronous:
+            asyncio.run(run())
+        else:
+            with connection_pool(endpoint) as pool:
+                with pytest.raises(psycopg.OperationalError, match="The server is starting"):
+                    who(pool)
+                assert who(pool) == generated.pooled.user
+        assert time.monotonic() - began < 3
+        assert server.accepted == 3
+
+
+def test_without_a_deadline_a_failure_of_before_is_not_told_again(generated: Generated) -> None:
+    endpoint = endpoint_of(generated.pooled, settings=ConnectSettings(connect_deadline=0))
+    state = PoolState(endpoint)
+    before = Wait(state, 10.0, None, 0.0)
+    fault = psycopg.OperationalError("the database system is starting up")
+    state.failed(fault, endpoint.current.pair)
+    after = Wait(state, 10.0, None, 0.0)
+    after.again(psycopg_pool.PoolTimeout())
+    with pytest.raises(psycopg.OperationalError, match="is starting up"):
+        before.again(psycopg_pool.PoolTimeout())
+
+
+def test_a_server_that_is_not_ready_yet_is_waited_for(
+    forgetful: Pooler, generated: Generated
+) -> None:
+    with Refusing(["hang-up"], (generated.pooled.host, forgetful.port)) as server:
+        url = generated.pooled.replace(port=server.port, params={"sslmode": "disable"})
+        with connection_pool(endpoint_of(url)) as pool:
+            assert who(pool) == url.user
+
+
+def test_it_waits_longer_where_a_connection_has_to_be_opened(endpoint: Endpoint) -> None:
+    state = PoolState(endpoint)
+    assert Wait(state, 10.0, None, 20.0)._limit(empty=True) == 20.0
+    assert Wait(state, 10.0, None, 20.0)._limit(empty=False) == 10.0
+    assert Wait(state, 10.0, 3.0, 20.0)._limit(empty=True) == 3.0
 
 
 def test_a_pool_that_is_full_says_that_alone(endpoint: Endpoint) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -19,32 +20,54 @@ from .conftest import ASYNC, SYNC, pair_of, who, who_async, write_env
 
 
 @pytest.mark.parametrize("driver", SYNC)
-def test_a_rotated_pair_is_used_by_the_next_new_connection(
+def test_a_rotated_pair_is_used_by_the_next_checkout(
     driver: str, env_file: Path, generated: Generated, servers: LocalServers
 ) -> None:
     made = engine(Endpoint(follow(env_file=env_file, environ={})), driver=driver, options={})
-    assert who(made) == generated.pooled.user
-    successor = servers.generate("successor", database=generated.pooled.database)
-    write_env(env_file, successor)
-    assert who(made) == generated.pooled.user  # the pool's, which goes when it is recycled
+    for connection in [made.connect() for _ in range(3)]:
+        connection.close()
     with made.connect() as first:
         assert first.scalar(text("SELECT session_user")) == generated.pooled.user
-        assert who(made) == successor.pooled.user
+        successor = servers.generate("successor", database=generated.pooled.database)
+        write_env(env_file, successor)
+        for _ in range(2):
+            assert who(made) == successor.pooled.user
+        # What is in use goes on.
+        assert first.scalar(text("SELECT session_user")) == generated.pooled.user
+    assert who(made) == successor.pooled.user
     made.dispose()
 
 
-def test_pooled_connections_go_at_their_recycle_time(
+@pytest.mark.parametrize("driver", SYNC)
+def test_a_store_that_is_written_again_with_the_same_url_disturbs_nobody(
+    driver: str, env_file: Path, generated: Generated, logins
+) -> None:
+    made = engine(Endpoint(follow(env_file=env_file, environ={})), driver=driver, options={})
+    for _ in range(3):
+        who(made)
+        env_file.write_text(f"{env_file.read_text()}# once more\n")
+    assert logins() == (1, 0)
+    made.dispose()
+
+
+def test_connections_of_a_role_that_was_dropped_meanwhile_fail_nobody(
     env_file: Path, generated: Generated, servers: LocalServers
 ) -> None:
-    made = engine(
-        Endpoint(follow(env_file=env_file, environ={})),
-        driver="psycopg",
-        options={"pool_recycle": 0},
-    )
-    assert who(made) == generated.pooled.user
+    """The pooler would keep who uses them waiting for a server connection, for two minutes."""
+    made = engine(Endpoint(follow(env_file=env_file, environ={})), driver="psycopg", options={})
+    for connection in [made.connect() for _ in range(5)]:
+        assert connection.scalar(text("SELECT 1")) == 1
+        connection.close()
     successor = servers.generate("successor", database=generated.pooled.database)
     write_env(env_file, successor)
-    assert who(made) == successor.pooled.user
+    servers.revoke(generated.pooled.user)
+    began = time.monotonic()
+    users = []
+    for connection in [made.connect() for _ in range(5)]:
+        users.append(connection.scalar(text("SELECT session_user")))
+        connection.close()
+    assert users == [successor.pooled.user] * 5
+    assert time.monotonic() - began < 10
     made.dispose()
 
 
@@ -58,9 +81,7 @@ def test_a_rotated_pair_in_an_event_loop(
         assert await who_async(made) == generated.pooled.user
         successor = servers.generate("successor", database=generated.pooled.database)
         write_env(env_file, successor)
-        async with made.connect() as first:
-            assert await first.scalar(text("SELECT session_user")) == generated.pooled.user
-            assert await who_async(made) == successor.pooled.user
+        assert await who_async(made) == successor.pooled.user
         await made.dispose()
 
     asyncio.run(run())

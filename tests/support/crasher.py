@@ -1,7 +1,7 @@
 """Runs verbs in processes that end, or fail, at a given step. A program for the crash tests.
 
 It reads an order a line, ``{"argv": [...], "step": 7, "how": "kill"}``, and answers each with a
-line. Every order is carried out by a fork, so that nothing is imported twice.
+line. With ``"only": "connect"`` nothing but those calls count as steps. Every order is carried out by a fork, so that nothing is imported twice.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _CONNECT = drivers.connect
 class Steps:
     """Counts the calls, and does to one of them what it is told."""
 
-    def __init__(self, step: int | None, how: str) -> None:
-        self._step, self._how = step, how
+    def __init__(self, step: int | None, how: str, only: str = "") -> None:
+        self._step, self._how, self._only = step, how, only
         self.names: list[str] = []
         for place, name in _CALLS:
             setattr(place, name, self._counted(name, getattr(place, name)))
@@ -46,6 +46,7 @@ class Steps:
     def _counted(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def counted(*args: Any, **options: Any) -> Any:
             counts = name in _WRITES if self._how == "full" else name != "write"
+            counts = counts and self._only in ("", name)
             # An answer may come in one piece or two.
             counts = counts and (name, name) != ("recv", (self.names or [""])[-1])
             if not counts:
@@ -87,7 +88,7 @@ def carry_out(order: dict[str, Any]) -> dict[str, Any]:
                 os.dup2(out.fileno(), 2)
                 sys.stdout = os.fdopen(1, "w", closefd=False)
                 sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)  # as it always is
-                steps = Steps(order.get("step"), order.get("how", ""))
+                steps = Steps(order.get("step"), order.get("how", ""), order.get("only", ""))
                 status = main(order["argv"])
                 json.dump(steps.names, report)
                 report.flush()
@@ -122,7 +123,9 @@ if __name__ == "__main__":
     import ppg_integrations.verbs.create
     import ppg_integrations.verbs.revoke
     import ppg_integrations.verbs.rotate
+    from ppg_integrations.verbs import grace
 
+    grace._LOOK = 0.05  # so that an application of a test is waited for in no time
     drivers.driver()
     doctor.probe = _proof
     for line in sys.stdin:

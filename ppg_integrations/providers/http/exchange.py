@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from ...errors import ConfigurationError
+from ..apibase import is_loopback
 from . import failures, lookup, proxies, trust
 from .deadline import Deadline
 from .failures import Failure
@@ -28,6 +29,10 @@ _CONNECT: Final = 10.0  # seconds for all addresses of a host
 _SHORTEST: Final = 0.001  # seconds; with none a socket would not wait at all
 # Seconds. Common servers close an idle connection after five, or two: a POST must not meet that.
 _KEEPALIVE: Final = 1.5
+
+
+class ElsewhereError(Exception):
+    """A name of this machine led to another one, whose address this is."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,8 @@ class Exchange:
                 return self._exchanged(client, call, seconds)
             except lookup.NoAddressError as error:
                 failure = failures.of_lookup(error, self._proxy)
+            except ElsewhereError as error:
+                failure = failures.elsewhere(str(error))
             except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
                 failure = failures.of(error, self._proxy)
         if self._watchdog.fired and not failure.late:
@@ -101,6 +108,8 @@ class Exchange:
         return self._client
 
     def _open(self) -> httpx.Client:
+        from http.cookiejar import CookieJar, DefaultCookiePolicy
+
         import httpx
 
         verify = trust.context() if self._secure else trust.nothing()
@@ -108,6 +117,7 @@ class Exchange:
         with contextlib.suppress(ImportError):
             return httpx.Client(
                 headers=self._headers(),  # in no variable here: tracebacks show those
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # keeps none
                 verify=verify,
                 proxy=proxy,
                 # Read by the two modules above; httpx would also look for what is not for us.
@@ -149,9 +159,25 @@ class Exchange:
             content=call.body,
             headers={} if call.body is None else {"Content-Type": "application/json"},
             timeout=httpx.Timeout(left, connect=connect),
-            extensions={"trace": self._watchdog.trace},
+            extensions={"trace": self._trace},
         ) as response:
             return self._read(response)
+
+    def _trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Called by httpx at each step of a request, before the next one.
+
+        Raises:
+            ElsewhereError: plain http is about to leave this machine: whoever answers for the name
+                ``localhost`` would get the token.
+        """
+        if not self._secure and event.endswith("connect_tcp.complete"):
+            stream = info["return_value"]
+            with contextlib.suppress(OSError):  # the other side is gone: nothing reaches it
+                address = stream.get_extra_info("server_addr")[0]
+                if not is_loopback(address):
+                    stream.close()
+                    raise ElsewhereError(address)
+        self._watchdog.trace(event, info)
 
     def _read(self, response: httpx.Response) -> Reply | Failure:
         good = response.is_success

@@ -57,6 +57,16 @@ def of_lookup(error: NoAddressError, proxy: Secret | None) -> Failure:
     )
 
 
+def elsewhere(address: str) -> Failure:
+    """A name of this machine, to which plain http is allowed, has an `address` of another one."""
+    return Failure(
+        f"has the address {printable(address)}, which is not this machine: nothing was sent there",
+        sent=False,
+        unavailable=False,
+        hint="Use https, or 127.0.0.1 instead of the name.",
+    )
+
+
 def of(error: Exception, proxy: Secret | None) -> Failure:
     """What an exception of httpx means.
 

@@ -34,7 +34,9 @@ _DATABASES: Final = ("postgres", "postgresql", "prisma", "prisma+postgres")
 
 def line(text: str, token: Secret | None, *, most: int = 300) -> str:
     """A text of the server's, on one line, without secrets."""
-    return printable(_without_secrets(text[:_LOOKED_AT], token), most=most)
+    # What a terminal acts upon goes first: inside a secret it would hide that from us, not from it.
+    seen = printable(text[:_LOOKED_AT], most=_LOOKED_AT)
+    return printable(_without_secrets(seen, token), most=most)
 
 
 def body(data: bytes, token: Secret | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from .files import make_private, write_private
+from .private import make_private, write_private
 
 if TYPE_CHECKING:
     from pathlib import Path

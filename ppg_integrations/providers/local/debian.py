@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from ... import lock
 from ...errors import EnvFileError, LocalServerError
+from ...secret import without_secrets
 from . import account
 from .programs import Install
 
@@ -157,6 +158,8 @@ def _fetch(final: Path) -> None:
 
 def _unpack(folder: Path) -> None:
     deadline = time.monotonic() + _SECONDS
+    if set('"\\\n') & set(str(folder)):  # apt's configuration has no spelling for them
+        raise LocalServerError(f"apt cannot work in {str(folder)!r}, because of that name")
     for name in ("state/lists/partial", "cache/archives/partial", "log", "packages", "root"):
         (folder / name).mkdir(parents=True)
     configuration = folder / "apt.conf"
@@ -203,7 +206,7 @@ def libraries(listing: str) -> set[str]:
 
 def _run(argv: Sequence[str], folder: Path, deadline: float) -> str:
     name, *arguments = argv
-    environ = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
+    environ = {**without_secrets(os.environ), "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
     try:
         answer = subprocess.run(
             [_tool(name) or name, *arguments],

@@ -15,6 +15,7 @@ import errno
 import json
 import os
 import secrets as randomness
+import shlex
 import stat
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -22,49 +23,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ...errors import LocalServerError
 from .account import unprivileged
+from .private import MODE, make_private, shut, write_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .account import Account
 
-_PRIVATE: Final = 0o600
 _FORMER_PORTS: Final = 50
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CLOSED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 _ELSEWHERE: Final = Path("/var/tmp")  # noqa: S108 - survives a reboot; ownership is checked
-
-
-def write_private(path: Path, text: str, account: Account | None = None) -> None:
-    """Replaces a file in one step, readable by its owner only.
-
-    Args:
-        account: who shall own it; ourselves by default.
-    """
-    temporary = path.with_name(f".{path.name}.{randomness.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _PRIVATE)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), _PRIVATE)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-            if account is not None and account.dropped:
-                # by descriptor: the folder may be the account's, which could swap the file
-                os.fchown(file.fileno(), account.uid, account.gid)
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
-        raise
-
-
-def make_private(folder: Path, account: Account | None = None) -> None:
-    """Makes a folder that only its owner can enter; one that is there keeps its contents."""
-    folder.mkdir(mode=0o700, parents=False, exist_ok=True)
-    folder.chmod(0o700)
-    if account is not None:
-        account.own(folder)
 
 
 @dataclass
@@ -113,6 +82,26 @@ def _way_out(error: OSError, folder: Path) -> str:
 
 def _root(folder: Path) -> Path:
     return folder.parent if folder.parent.name == ".ppg" else folder
+
+
+def refuse_links(folder: Path) -> None:
+    """Refuses a ``.ppg``, or the folder in it, that leads elsewhere.
+
+    A project may be somebody else's, and what the link leads to would get our files and our modes.
+
+    Args:
+        folder: as it was given, with no link of it followed.
+
+    Raises:
+        LocalServerError: one of the two is a symbolic link.
+    """
+    for each in dict.fromkeys((_root(folder), folder)):
+        if each.is_symlink():
+            raise LocalServerError(
+                f"{each} is a symbolic link (to {os.readlink(each)}), and the servers' files are "
+                "not written through one",
+                hint="Remove the link, or name another place with --env-file.",
+            )
 
 
 class Store:
@@ -169,10 +158,10 @@ class Store:
                 _check_owned(server, account)
             for folder in folders:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                passes = account.dropped and folder.stat().st_uid != account.uid
-                if passes:
-                    os.chown(folder, -1, account.gid)
-                folder.chmod(0o710 if passes else 0o700)
+                if account.dropped and folder.stat().st_uid != account.uid:
+                    shut(folder, 0o710, account.gid)
+                else:
+                    shut(folder, 0o700)
             # What root writes in the servers' account's own folder, that account has to read later.
             own = account.dropped and self.folder.stat().st_uid == account.uid
             self._owner = account if own else None
@@ -184,13 +173,18 @@ class Store:
     def _make_lock(self) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         with contextlib.suppress(FileExistsError):
-            descriptor = os.open(self.lock, flags, _PRIVATE)
+            descriptor = os.open(self.lock, flags, MODE)
             try:
-                os.fchmod(descriptor, _PRIVATE)
+                os.fchmod(descriptor, MODE)
                 if self._owner is not None:
                     os.fchown(descriptor, self._owner.uid, self._owner.gid)
             finally:
                 os.close(descriptor)
+        if not stat.S_ISREG(self.lock.lstat().st_mode):
+            raise LocalServerError(
+                f"{self.lock} is no regular file",
+                hint=f"Remove it: rm {shlex.quote(str(self.lock))}",
+            )
 
     def state(self) -> State:
         """What is remembered; nothing yet is a state too.

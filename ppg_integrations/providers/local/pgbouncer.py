@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from ...errors import LocalServerError
 from . import account as accounts
 from . import ports, processes
-from .files import write_private
 from .pgbouncer_binary import number
 from .postgres import PortTaken
+from .private import write_private
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
 
 #: reads other roles' verifiers (``auth_query``), so that a new role needs no restart
 AUTH_USER: Final = "ppg_pooler"
-#: may ask PgBouncer's console for its statistics
+#: may ask PgBouncer's console for its statistics, and change its settings
 STATS_USER: Final = "ppg_stats"
 PoolMode = Literal["transaction", "session", "statement"]
 _START_SECONDS: Final = 20.0
+# Surrogates stand for what is not UTF-8 in a path.
+_NOT_IN_A_LINE: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class Pool(NamedTuple):
@@ -88,7 +91,7 @@ class PgBouncer:
             "auth_user": AUTH_USER,
             "auth_query": "SELECT rolname, rolpassword FROM pg_catalog.pg_authid"
             " WHERE rolname = $1 AND rolcanlogin",
-            "stats_users": STATS_USER,
+            "admin_users": STATS_USER,
             "pool_mode": pool.mode,
             "default_pool_size": str(pool.default_size),
             "max_client_conn": str(pool.max_clients),
@@ -116,6 +119,7 @@ class PgBouncer:
                 "server_tls_ca_file": str(certificate.authority),
             }
         values |= dict(pool.settings)
+        _check_lines(values)
         text = f"[databases]\n* = host={ports.LOOPBACK} port={postgres_port}\n\n[pgbouncer]\n"
         text += "".join(f"{key} = {value}\n" for key, value in values.items())
         users = "".join(
@@ -171,6 +175,16 @@ class PgBouncer:
         steps = ((signal.SIGTERM, 0.3), (signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))
         processes.end(pid, self.program, steps)
         self.pidfile.unlink(missing_ok=True)
+
+
+def _check_lines(values: Mapping[str, str]) -> None:
+    """PgBouncer has no quotes for a value: whatever would be a second line is another setting."""
+    for key, value in values.items():
+        if _NOT_IN_A_LINE.search(f"{key}{value}"):
+            raise LocalServerError(
+                f"PgBouncer cannot be given {key} = {value!r:.200}: a line has no such character",
+                hint="Is it in the name of the project's folder? Then rename that.",
+            )
 
 
 def _replace(path: Path, text: str, account: Account) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from ...errors import LocalServerError
 from . import account as accounts
 from . import ports, processes
-from .files import write_private
+from .private import write_private
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

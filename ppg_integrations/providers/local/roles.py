@@ -161,8 +161,23 @@ def renew(connection: Connection, role: str) -> str:
     return password
 
 
+def shut_out(connection: Connection, role: str) -> str:
+    """Lets nobody in as `role` any more, and ends its sessions.
+
+    Returns:
+        A password that PgBouncer takes, which looks at nothing else, and the server does not. It is
+        of use to :func:`.clients.refuse` until the role is dropped.
+    """
+    password = secrets.token_urlsafe(24)
+    connection.execute(
+        f"ALTER ROLE {_quoted(role)} PASSWORD '{verifier(password)}' VALID UNTIL '-infinity'"
+    )
+    _end_sessions(connection, role)
+    return password
+
+
 def drop(connection: Connection, inside: Connection, role: str, database: str) -> bool:
-    """Shuts `role` out at once, and drops it.
+    """Drops a role that is shut out.
 
     Args:
         inside: a connection to `database`, whose owner gets what the role made in its own name.
@@ -171,9 +186,7 @@ def drop(connection: Connection, inside: Connection, role: str, database: str) -
         False where the role stays as a name that nobody can log in with: it owns something in
         another database.
     """
-    # First of all: neither server lets it in again, and whoever is in has to leave.
     connection.execute(f"ALTER ROLE {_quoted(role)} NOLOGIN")
-    _end_sessions(connection, role)
     owner = _quoted(owner_of(database))
     inside.execute(f"REASSIGN OWNED BY {_quoted(role)} TO {owner}")
     inside.execute(f"DROP OWNED BY {_quoted(role)}")

@@ -15,9 +15,9 @@ from ...errors import LocalServerError
 from ...urls import PostgresURL
 from ..base import Generated, Progress, silent
 from . import account as accounts
-from . import addresses, ports, roles, startup
+from . import addresses, clients, ports, roles, startup
 from .counters import Counters, count, transactions_of
-from .files import Store, explained
+from .files import Store, explained, refuse_links
 from .pgbouncer import STATS_USER, PgBouncer, Pool
 from .postgres import ADMIN, Postgres
 from .status import LocalStatus, ServerStatus, describe
@@ -48,6 +48,7 @@ class LocalServers:
         pool: Pool | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
+        self._given = Path(os.path.abspath(folder))
         # resolved: processes are recognised by it, whichever way the folder was reached
         self.folder = Path(os.path.realpath(folder))
         self._settings = dict(settings)
@@ -66,6 +67,7 @@ class LocalServers:
         Raises:
             LocalServerError: no PostgreSQL to be found, or it does not start; says why.
         """
+        refuse_links(self._given)
         account = accounts.choose(self._store.runner())
         self._store.prepare(account)
         wish = startup.Wish(
@@ -154,7 +156,10 @@ class LocalServers:
         """
         with self._locked(), self.connect() as connection:
             database = _database_of(connection, role)
-            with self.connect(database) as inside:
+            password = roles.shut_out(connection, role)
+            with self._console() as console, self.connect(database) as inside:
+                if console is not None:
+                    clients.refuse(console, console.url.replace(user=role, password=password))
                 return roles.drop(connection, inside, role, database)
 
     def current(self, urls: Sequence[tuple[PostgresURL, bool]]) -> list[PostgresURL]:
@@ -198,12 +203,9 @@ class LocalServers:
         Raises:
             LocalServerError: the servers do not run.
         """
-        status = self.status()
         transactions: dict[str, int] = {}
-        if status.pooler is not None and status.pooler.pid is not None:
-            password = self._store.passwords()["stats"]
-            url = self._url(status.pooler, STATS_USER, password, "pgbouncer")
-            with connect(url, application_name="") as console:
+        with self._console() as console:
+            if console is not None:
                 transactions = transactions_of(console.fetch("SHOW STATS_TOTALS"))
         return count(self._server_folder(), transactions, database)
 
@@ -227,6 +229,18 @@ class LocalServers:
 
     def _server_folder(self) -> Path:
         return self._store.server_folder(self._store.state())
+
+    @contextmanager
+    def _console(self) -> Iterator[Connection | None]:
+        """PgBouncer's own database, which takes no comments; None where there is no pooler."""
+        status = self.status()
+        if status.pooler is None or status.pooler.pid is None:
+            yield None
+            return
+        password = self._store.passwords()["stats"]
+        url = self._url(status.pooler, STATS_USER, password, "pgbouncer")
+        with connect(url, application_name="") as console:
+            yield console
 
     def _generated(
         self, login: roles.Login, name: str, status: LocalStatus, notes: tuple[str, ...]

@@ -1,0 +1,98 @@
+"""The three settings of opening and keeping connections: arguments, then variables, then defaults."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from ppg_integrations.connect_settings import DEFAULT, ConnectSettings
+from ppg_integrations.django import databases, state
+from ppg_integrations.errors import ConfigurationError
+
+PAIR = {
+    "DATABASE_URL": "postgresql://app:secret@pooler.test:6432/shop",
+    "DIRECT_URL": "postgresql://app:secret@server.test:5432/shop",
+}
+
+
+@pytest.fixture(autouse=True)
+def forgotten():
+    yield
+    state.clear()
+
+
+def test_defaults():
+    assert ConnectSettings.of({}) == DEFAULT == ConnectSettings(20.0, 5.0, "")
+    blank = {"PPG_CONNECT_DEADLINE": " ", "PPG_ALIVE_WINDOW": "", "PPG_SSLMODE": " "}
+    assert ConnectSettings.of(blank) == DEFAULT
+
+
+def test_variables_and_the_arguments_that_win_over_them():
+    environ = {
+        "PPG_CONNECT_DEADLINE": "7.5",
+        "PPG_ALIVE_WINDOW": " 0 ",
+        "PPG_SSLMODE": "verify-full",
+    }
+    assert ConnectSettings.of(environ) == ConnectSettings(7.5, 0.0, "verify-full")
+    given = ConnectSettings.of(environ, connect_deadline=0, alive_window=1, sslmode="require")
+    assert given == ConnectSettings(0.0, 1.0, "require")
+    assert ConnectSettings.of(environ, sslmode="").sslmode == ""
+
+
+@pytest.mark.parametrize("name", ["PPG_CONNECT_DEADLINE", "PPG_ALIVE_WINDOW"])
+@pytest.mark.parametrize("value", ["soon", "-1", "nan", "inf", "1e999", "5s"])
+def test_what_is_no_number_of_seconds(name, value):
+    with pytest.raises(ConfigurationError, match=f"^{name} is '{value}'") as caught:
+        ConnectSettings.of({name: value})
+    assert "default" in caught.value.hint
+    argument = name.removeprefix("PPG_").lower()
+    for wrong in (value, -1, math.nan, math.inf, object()):
+        with pytest.raises(ConfigurationError, match=f"^the argument {argument} is "):
+            ConnectSettings.of({}, **{argument: wrong})
+
+
+@pytest.mark.parametrize("value", ["prefer", "disable", "REQUIRE", "verify_full"])
+def test_what_is_no_sslmode(value):
+    with pytest.raises(ConfigurationError, match=f"^PPG_SSLMODE is '{value}'"):
+        ConnectSettings.of({"PPG_SSLMODE": value})
+    with pytest.raises(ConfigurationError, match=f"^the argument sslmode is '{value}'"):
+        ConnectSettings.of({}, sslmode=value)
+
+
+def settings(**arguments):
+    databases(**arguments)
+    (entry,) = state.registered()
+    return entry.connect_settings
+
+
+def test_django_has_them_as_arguments_in_the_environment_and_in_the_file(tmp_path):
+    environ = {**PAIR, "PPG_ALIVE_WINDOW": "9"}
+    found = settings(env_file=False, environ=environ, connect_deadline=3)
+    assert found == ConnectSettings(3.0, 9.0, "")
+    state.clear()
+    lines = {**PAIR, "PPG_CONNECT_DEADLINE": "4", "PPG_ALIVE_WINDOW": "8"}
+    path = tmp_path / ".env"
+    path.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
+    found = settings(env_file=path, environ={"PPG_ALIVE_WINDOW": "7"}, sslmode="verify-ca")
+    assert found == ConnectSettings(4.0, 7.0, "verify-ca")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"alive_window": -1}, "the argument alive_window is -1"),
+        ({"sslmode": "none"}, "the argument sslmode is 'none'"),
+        ({"environ": {**PAIR, "PPG_CONNECT_DEADLINE": "x"}}, "PPG_CONNECT_DEADLINE is 'x'"),
+        ({"environ": {"PPG_CONNECT_DEADLINE": "x"}}, "PPG_CONNECT_DEADLINE is 'x'"),
+    ],
+)
+def test_django_refuses_what_it_cannot_use(arguments, words):
+    with pytest.raises(ImproperlyConfigured, match=words):
+        databases(**{"env_file": False, "environ": PAIR, **arguments})
+
+
+def test_django_encrypts_at_least_as_told():
+    made = databases(env_file=False, environ=PAIR, sslmode="require")
+    assert [entry["OPTIONS"]["sslmode"] for entry in made.values()] == ["require"] * 2
