@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks, within one request, at a connection that is in use.
 _PAUSE: Final = 1.0
+#: Seconds within which a connection was in use: there is no need to look at its socket.
+_MOMENT: Final = 0.05
 
 
 class _LaterError(Exception):
@@ -150,8 +152,9 @@ class Upkeep:
         """Called before each cursor, and each change of autocommit.
 
         The first call after ``close_old_connections()``, that is in each request, tests a
-        connection that was idle and replaces one of another pair. Later ones do so at most once a
-        second, for workers that see no request, and keep away from what may be in use.
+        connection that was idle and replaces one of another pair. Later ones do so for workers that
+        see no request: they look for another pair at most once a second, at a socket that has
+        rested for a moment, and keep away from what may be in use.
         """
         wrapper, opened = self._wrapper, self._opened
         if wrapper.connection is None or opened is None:
@@ -162,7 +165,7 @@ class Upkeep:
         is_first = not wrapper.health_check_done
         is_free = wrapper.autocommit and not wrapper.in_atomic_block
         may_go = is_free and (is_first or not opened.keeps_sessions)
-        if is_first or (may_go and idle >= max(_PAUSE, self._settings.alive_window)):
+        if is_first or (may_go and self._may_be_dead(idle)):
             wrapper.health_check_done = True
             if wrapper.health_check_enabled and not self._is_alive():
                 wrapper.close()
@@ -173,6 +176,16 @@ class Upkeep:
                 wrapper.close()
                 return
         self._last_used = now
+
+    def _may_be_dead(self, idle: float) -> bool:
+        connection = self._wrapper.connection
+        if connection.closed:  # the driver has met it already
+            return True
+        if idle < _MOMENT:
+            return False
+        if idle >= max(_PAUSE, self._settings.alive_window):
+            return True
+        return liveness.has_news(connection.fileno())
 
     def _is_alive(self) -> bool:
         wrapper = self._wrapper

@@ -115,10 +115,13 @@ def _request(entry: Entry) -> str:
 
 
 def clock(text: str) -> str:
-    """The time, for people: theirs, with the day where it is another one."""
+    """The time, for people, with the day where it is another one.
+
+    With its zone: Django sets that of the process to the project's, which need not be the reader's.
+    """
     moment = datetime.fromisoformat(text).astimezone()
     today = datetime.now(timezone.utc).astimezone().date()
-    return f"{moment:%H:%M:%S}" if moment.date() == today else f"{moment:%Y-%m-%d %H:%M}"
+    return f"{moment:%H:%M:%S %Z}" if moment.date() == today else f"{moment:%Y-%m-%d %H:%M %Z}"
 
 
 def in_place(entry: Entry) -> bool:

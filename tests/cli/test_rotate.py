@@ -132,7 +132,7 @@ def test_grace_lets_others_have_their_turn_and_the_old_one_live(
     monkeypatch.setattr("ppg_integrations.entry.Entry.is_due", lambda _entry: clock[0] >= 2)
     _, err = ppg(capsys, "rotate", "--grace", "2")
     assert waited == [2.0, 1.0]
-    assert re.search(rf"in use\. {created} lives until \d\d:\d\d:\d\d\.\n", err)
+    assert re.search(rf"in use\. {created} lives until \d\d:\d\d:\d\d \w+\.\n", err)
     assert not works(old)
 
 

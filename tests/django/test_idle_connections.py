@@ -161,6 +161,33 @@ def test_what_may_be_in_use_is_not_replaced_silently(rotating):
     ) == [True, first, True, first, True, first]
 
 
+def test_a_worker_that_sees_no_request_goes_on_after_a_connection_was_lost(rotating):
+    first, _ = rotating.users
+    assert rotating.script(
+        """
+        through(proxy)
+        seen = [ask()]
+        proxy.cut()
+        heard()
+        time.sleep(0.1)
+        seen.append(ask())  # lost while the worker rested
+        wrapper = connections["default"]
+        with wrapper.cursor() as cursor:  # lost while it was working
+            proxy.cut()
+            heard()
+            try:
+                cursor.execute("SELECT 1")
+            except OperationalError:
+                seen.append("lost")
+        seen.append(ask())
+        with connections["direct"].cursor() as cursor:
+            cursor.execute("SELECT 1")
+        done(seen)
+        """,
+        head=HEAD,
+    ) == [first, first, "lost", first]
+
+
 def test_the_native_pool_tests_what_was_idle(rotating):
     if not rotating.python(
         "from django.db.backends.postgresql.psycopg_any import is_psycopg3; result(is_psycopg3)"

@@ -251,3 +251,9 @@ def test_the_provider_verbs_by_manage_py(tmp_path: Path, servers: LocalServers) 
         (third,) = [each.id for each in double.workspace.connections]
         assert third not in (first, second)
         project.manage("migrate", "--verbosity", "0")
+        # What settings have loaded from the file is nobody's to unset.
+        project.settings("from dotenv import load_dotenv\nload_dotenv(BASE_DIR / '.env')\n")
+        done = project.manage("ppg_connect", "rotate", "--grace", "0", **api)
+        assert "unset" not in (done.stdout + done.stderr).lower()
+        (fourth,) = [each.id for each in double.workspace.connections]
+        assert fourth != third

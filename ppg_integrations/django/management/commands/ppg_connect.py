@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from ppg_integrations import loaded
 from ppg_integrations.cli import arguments, frontend
 from ppg_integrations.cli.screen import Screen
 from ppg_integrations.django import checks, state
@@ -36,12 +37,14 @@ class Command(BaseCommand):
 
 
 def _perform(options: dict[str, Any], screen: Screen, registered: state.Registered | None) -> int:
+    env_file = registered.env_file if registered else None
     return frontend.perform(
         options,
         screen,
         program="manage.py ppg_connect",
-        environ=os.environ,
-        env_file=registered.env_file if registered else None,
+        # Settings that call load_dotenv() have put the file's into it, which nobody can unset.
+        environ=loaded.own(os.environ, options.get("env_file") or env_file),
+        env_file=env_file,
         known_pair=registered.pair if registered else None,
         error=registered.error if registered else None,
         hazards=checks.hazards,
