@@ -240,8 +240,9 @@ def test_threads_that_wait_for_the_same_server(
 
 def settings_of(made: Any) -> ConnectSettings:
     """Those of an engine, by the one who opens its connections."""
-    (listener,) = getattr(made, "sync_engine", made).dialect.dispatch.do_connect
-    return listener.__self__._endpoint.settings
+    dispatch = getattr(made, "sync_engine", made).dialect.dispatch
+    (ours,) = {getattr(each, "__self__", None) for each in dispatch.do_connect} - {None}
+    return ours._endpoint.settings
 
 
 @pytest.fixture
