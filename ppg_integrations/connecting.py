@@ -35,7 +35,7 @@ TRANSIENT: Final = frozenset({"upstream", "starting", "closed", "too-many-connec
 _RESTART: Final = frozenset({"refused", "no-socket"})
 #: The same of these providers, whose poolers are silent for ten seconds while a compute wakes.
 _ASLEEP: Final = "timeout"
-_SLEEPERS: Final = frozenset({"neon", "prisma", "casedev"})
+_SLEEPERS: Final = frozenset({"neon", "prisma"})
 #: What a server says of a credential that was retired.
 RETIRED: Final = frozenset({"wrong-password", "no-role"})
 _FULL: Final = "too-many-connections"
