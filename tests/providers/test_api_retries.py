@@ -93,9 +93,25 @@ def test_what_may_last_is_given_up_soon(api, things):
     assert len(things.requests) == retries.TRIES
 
 
+def test_what_the_server_said_is_told_where_the_deadline_cuts_the_next_try():
+    def busy_then_silent(server, connection):
+        server.head(connection)
+        if server.connections > 1:
+            connection.recv(1)  # until the client goes
+            return
+        connection.sendall(http(b'{"message": "busy"}', "423 Locked", "Connection: close"))
+
+    with RawHTTP(busy_then_silent) as server:
+        with API(RULES, server.url, None, timeout=1) as api:
+            with pytest.raises(ProviderUnavailableError, match="answered 423") as caught:
+                api.post("things")
+    assert server.connections == 2
+    assert not caught.value.nothing_done  # the second one had been sent
+
+
 def test_what_is_safe_is_tried_until_the_end(things):
     things.fail(status=423, times=None)
-    with API(RULES, things.url, Secret(things.token), timeout=0.5) as api:
+    with API(RULES, things.url, Secret(things.token), timeout=1.5) as api:
         with pytest.raises(ProviderUnavailableError, match="423"):
             api.post("things")
     assert len(things.requests) > retries.TRIES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -28,9 +29,20 @@ _SHOWN: Final = 0.5  # seconds; what waits longer says so
 def persist(attempt: Callable[[], Verdict], deadline: Deadline, progress: Progress) -> Verdict:
     """Makes attempts until one is final, and returns the last one.
 
-    A wait that ends after the deadline is not begun.
+    A wait that ends after the deadline is not begun. Where the deadline cuts an attempt short, what
+    the server had said before explains more than its silence: that is returned.
     """
     from tenacity import Retrying, retry_if_result, wait_random_exponential
+
+    said: list[Verdict] = []
+
+    def made() -> Verdict:
+        verdict = attempt()
+        if verdict.status:
+            said[:] = [verdict]
+        elif said and deadline.rest() <= 0:
+            return replace(said[0], again=False, changed=said[0].changed or verdict.changed)
+        return verdict
 
     backoff = wait_random_exponential(multiplier=FIRST, max=LONGEST)
 
@@ -57,7 +69,7 @@ def persist(attempt: Callable[[], Verdict], deadline: Deadline, progress: Progre
         sleep=time.sleep,
         retry_error_callback=_verdict,
     )
-    return retrying(attempt)
+    return retrying(made)
 
 
 def poll(ask: Callable[[], T | None], every: float, deadline: Deadline) -> T | None:
