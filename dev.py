@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run the demo or the tests of ppg-integrations from a bare checkout.
+"""Run the demo, the tests or the benchmarks of ppg-integrations from a bare checkout.
 
 Needs Python 3.10 or later and its standard library, nothing else. Everything it installs goes into
 `.venv`, `.tox` and `.boot` beside this file; downloads are kept in the caches of pip and uv.
@@ -22,6 +22,7 @@ import signal
 import tempfile
 from pathlib import Path
 
+from benchmarks.options import parsed
 from devtools import interpreters, matrix, running, venv
 
 CHECKOUT = venv.Checkout(Path(__file__).resolve().parent)
@@ -29,6 +30,7 @@ DEMO = ("-e", ".[django,flask,local]", "--group", "demo")
 PROVIDERS = ("local", "prisma", "neon", "casedev")
 FRAMEWORKS = ("django", "flask")
 QUICK = ("-e", ".[django,flask,local,psycopg2]", "--group", "test")
+BENCH = ("-e", ".[django,flask,local,psycopg2]", "--group", "bench")
 TOX = ("-r", "requirements/runner.txt")  # pinned with hashes, as all that tox then installs
 
 
@@ -38,6 +40,15 @@ def demo(environ: dict[str, str], arguments: list[str]) -> int:
     # In our place: signals, terminal and exit status are the demo's own.
     folder = str(CHECKOUT.root / "example_projects" / "demo")
     os.execve(CHECKOUT.python, [CHECKOUT.python, folder, *arguments], environ)  # noqa: S606
+
+
+def bench(environ: dict[str, str], arguments: list[str]) -> int:
+    """Benchmarks, one after the other."""
+    parsed(arguments)  # ends here, if they are wrong or ask for help
+    venv.install(CHECKOUT, BENCH, environ)
+    sys.stdout.flush()
+    os.chdir(CHECKOUT.root)
+    os.execve(CHECKOUT.python, [CHECKOUT.python, "-m", "benchmarks", *arguments], environ)  # noqa: S606
 
 
 def quick(environ: dict[str, str], arguments: list[str]) -> int:
@@ -94,9 +105,10 @@ def test(environ: dict[str, str], arguments: list[str], *, strict: bool) -> int:
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="dev.py", description="Demo and tests of ppg-integrations, from a bare checkout."
+        prog="dev.py",
+        description="Demo, tests and benchmarks of ppg-integrations, from a bare checkout.",
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="demo|test")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="demo|test|bench")
     demos = verbs.add_parser(
         "demo", help="the example projects on a real PostgreSQL and PgBouncer: what went where"
     )
@@ -114,8 +126,15 @@ def main(arguments: list[str]) -> int:
     tests.add_argument(
         "--all", action="store_true", help="fail when a Python is missing (always so with CI=true)"
     )
+    verbs.add_parser(
+        "bench",
+        help="this package side by side with others; see bench --help",
+        add_help=False,
+    )
     cut = arguments.index("--") if "--" in arguments else len(arguments)
-    options, for_pytest = parser.parse_args(arguments[:cut]), arguments[cut + 1 :]
+    benching = arguments[:1] == ["bench"]  # the rest is for benchmarks/options.py
+    options = parser.parse_args(arguments[: 1 if benching else cut])
+    for_pytest = [] if benching else arguments[cut + 1 :]
     if options.verb == "demo" and for_pytest:
         parser.error("demo takes no arguments for pytest")
     if options.verb == "demo" and options.framework and options.provider != "local":
@@ -124,6 +143,8 @@ def main(arguments: list[str]) -> int:
         signal.signal(number, lambda caught, _: sys.exit(128 + caught))
     environ = running.with_cache(running.clean(os.environ), CHECKOUT.boot / "cache")
     try:
+        if options.verb == "bench":
+            return bench(environ, arguments[1:])
         if options.verb == "demo":
             chosen = ["--framework", options.framework] if options.framework else []
             return demo(environ, ["--provider", options.provider, *chosen])

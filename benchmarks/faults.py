@@ -4,8 +4,9 @@
 
 Puts a proxy in front of the pooled endpoint, the direct one and the provider's API (a double), has
 it do one thing wrong at a time, and runs every command as a user does. With the default limits it
-takes a quarter of an hour, nearly all of it waiting. `--write` puts the table into docs/faults.md.
-Exits with 1 if a command hung, left something behind or could not be finished by the next run.
+takes a quarter of an hour, nearly all of it waiting. `--write` puts the table into
+docs/explanation/faults.md. Exits with 1 if a command hung, left something behind or could not be
+finished by the next run.
 """
 
 from __future__ import annotations

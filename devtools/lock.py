@@ -25,7 +25,7 @@ FOLDER = ROOT / "requirements"
 COMMAND = "python3 -m devtools.lock"
 
 _EXTRAS = ("django", "flask", "psycopg", "psycopg2", "embedded")
-_TESTED = ("audit", "build", "demo", "lint", "test", "test-runner")
+_TESTED = ("audit", "bench", "build", "demo", "docs", "lint", "test", "test-runner")
 # For any system and any of our Pythons; where a package comes from is each machine's own affair.
 _OPTIONS = (
     "--universal",

@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "dev.py"
+OURS = ("benchmarks", "devtools")
 
 
 def dev(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -25,11 +26,12 @@ def dev(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_help_is_short_and_names_both_commands() -> None:
+def test_help_is_short_and_names_its_commands() -> None:
     said = dev("--help")
     assert said.returncode == 0
     assert re.search(r"^ +demo ", said.stdout, re.MULTILINE)
     assert re.search(r"^ +test ", said.stdout, re.MULTILINE)
+    assert re.search(r"^ +bench ", said.stdout, re.MULTILINE)
     assert len(said.stdout.splitlines()) < 15
 
 
@@ -37,7 +39,9 @@ def test_help_is_short_and_names_both_commands() -> None:
     "arguments",
     [
         [],
-        ["bench"],
+        ["bake"],
+        ["bench", "nothing"],
+        ["bench", "--quick", "--docs"],
         ["demo", "--", "-x"],
         ["demo", "--framework", "flask", "--provider", "neon"],
         ["test", "--slow"],
@@ -69,18 +73,22 @@ def test_an_older_python_can_read_the_file_at_all() -> None:
 
 def test_only_the_standard_library_is_imported() -> None:
     imported, paths = set(), [SOURCE]
-    for path in paths:  # which grows: what dev.py imports of devtools, and what that imports
+    for path in paths:  # which grows: what dev.py imports of ours, and what that imports
         for node in ast.walk(ast.parse(path.read_text())):
             names = [name.name for name in getattr(node, "names", ())]
             if isinstance(node, ast.Import):
                 imported |= {name.partition(".")[0] for name in names}
             elif isinstance(node, ast.ImportFrom):
-                module = str(node.module or "devtools").partition(".")
-                own = names if module[0] == "devtools" and not module[2] else [str(node.module)]
-                if node.level or module[0] == "devtools":
-                    more = [ROOT / "devtools" / f"{name}.py" for name in own]
+                package, _, module = str(node.module or "").partition(".")
+                if node.level:
+                    package, module = path.parent.name, str(node.module or "")
+                if package in OURS:
+                    more = [
+                        ROOT / package / f"{name}.py" for name in ([module] if module else names)
+                    ]
                     paths += [path for path in more if path.exists() and path not in paths]
                 else:
-                    imported.add(module[0])
+                    imported.add(package)
     assert imported <= sys.stdlib_module_names
-    assert {path.stem for path in paths} == {"dev", "interpreters", "matrix", "running", "venv"}
+    used = {"dev", "interpreters", "matrix", "options", "running", "venv"}
+    assert {path.stem for path in paths} == used

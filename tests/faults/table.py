@@ -1,4 +1,4 @@
-"""The table of docs/faults.md: written by benchmarks/faults.py, compared by the tests."""
+"""The table of docs/explanation/faults.md: written by benchmarks/faults.py, compared by the tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.faults.stage import FAULTS
 
-PAGE = Path(__file__).resolve().parents[2] / "docs/faults.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs/explanation/faults.md"
 BEGIN, END = "<!-- the table: python benchmarks/faults.py -->", "<!-- end of the table -->"
 
 #: By command and place, then by fault.

@@ -1,4 +1,4 @@
-"""Some of the table of docs/faults.md, with shorter limits; benchmarks/faults.py runs all of it."""
+"""Some of the table of docs/explanation/faults.md, with shorter limits; benchmarks/faults.py runs all of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real APIs, only on demand: ``PPG_LIVE=neon,casedev`` and their tokens; see docs/live-tests.md."""
+"""Real APIs, only on demand: ``PPG_LIVE=neon,casedev`` and their tokens; see docs/contributing/live-tests.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/adding-a-provider.md: its example is a provider that passes the contract."""
+"""docs/contributing/adding-a-provider.md: its example is a provider that passes the contract."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.programs import ROOT
 
 pytestmark = pytest.mark.once
 
-PAGE = (ROOT / "docs/adding-a-provider.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/contributing/adding-a-provider.md").read_text(encoding="utf-8")
 BLOCKS = dict(re.findall(r"<!-- (\S+) -->\n```python\n(.*?)```", PAGE, re.DOTALL))
 
 PROMISES = {

@@ -1,0 +1,1 @@
+"""What is claimed about speed, measured side by side with what people write by hand."""

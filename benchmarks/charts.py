@@ -1,0 +1,127 @@
+"""Charts as SVG: the same bytes for the same figures, and legible on white and on black."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+
+mpl.use("svg")
+mpl.rcParams.update(
+    {
+        "svg.hashsalt": "ppg-integrations",
+        "svg.fonttype": "none",
+        "font.family": "sans-serif",
+        "font.size": 10,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "grid.color": "#dddddd",
+        "grid.linewidth": 0.6,
+        "legend.frameon": False,
+        "figure.facecolor": "white",
+        "figure.dpi": 96,
+    }
+)
+
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .ratios import Spread
+
+#: Ours is always the first colour, and nobody else has it. Told apart by people who see red and
+#: green alike: https://jfly.uni-koeln.de/color/
+OURS = "#0072b2"
+OTHERS = ("#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999")
+
+
+def colours(names: Sequence[str], ours: str) -> dict[str, str]:
+    """One for each name."""
+    others = iter(OTHERS * (1 + len(names) // len(OTHERS)))
+    return {name: OURS if name == ours else next(others) for name in names}
+
+
+def bars(
+    groups: Mapping[str, Mapping[str, Spread]], *, ours: str, title: str, label: str
+) -> Figure:
+    """Horizontal bars with their spread, a group beneath the other.
+
+    Args:
+        groups: what stands at the left, and in it each one's value.
+        ours: the name that is this package's.
+        label: of the values' axis, with the unit.
+    """
+    names = [*dict.fromkeys(name for group in groups.values() for name in group)]
+    paint = colours(names, ours)
+    height = 0.8 / len(names)
+    figure = Figure(figsize=(7.5, 1.1 + len(groups) * (0.25 + 0.24 * len(names))), layout="tight")
+    axes = figure.subplots()
+    for place, name in enumerate(names):
+        rows = [(row, group[name]) for row, group in enumerate(groups.values()) if name in group]
+        middle = [found["median"] for _, found in rows]
+        axes.barh(
+            [row + (place - (len(names) - 1) / 2) * height for row, _ in rows],
+            middle,
+            height * 0.9,
+            color=paint[name],
+            label=name,
+            xerr=[
+                [max(0.0, found["median"] - found["low"]) for _, found in rows],
+                [max(0.0, found["high"] - found["median"]) for _, found in rows],
+            ],
+            error_kw={"elinewidth": 1, "ecolor": "#333333"},
+        )
+    axes.set_yticks(range(len(groups)), [*groups])
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel(label)
+    axes.set_title(title, loc="left")
+    if len(names) > 1:
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        figure.set_layout_engine("constrained")
+    return figure
+
+
+def lines(
+    series: Mapping[str, Sequence[tuple[float, float]]],
+    *,
+    ours: str,
+    title: str,
+    across: str,
+    label: str,
+    log: str = "",
+) -> Figure:
+    """A line for each name.
+
+    Args:
+        series: points (x, y) of each.
+        across: label of the x axis, with the unit; `label` that of the y axis.
+        log: which axes are logarithmic: "x", "y" or "xy".
+    """
+    paint = colours([*series], ours)
+    figure = Figure(figsize=(7.5, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for name, points in series.items():
+        x, y = zip(*points, strict=True)
+        width = 2.4 if name == ours else 1.4
+        axes.plot(x, y, marker="o", markersize=4, linewidth=width, color=paint[name], label=name)
+    if "x" in log:
+        axes.set_xscale("log")
+    if "y" in log:
+        axes.set_yscale("log")
+    axes.set_xlabel(across)
+    axes.set_ylabel(label)
+    axes.set_title(title, loc="left")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+def svg(figure: Figure) -> str:
+    """The picture's text."""
+    target = io.StringIO()
+    figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None})
+    return "".join(f"{line.rstrip()}\n" for line in target.getvalue().splitlines())
