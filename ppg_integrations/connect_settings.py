@@ -1,8 +1,7 @@
-"""How connections are opened and kept, as far as the user has a say: three settings."""
+"""How connections are opened and kept, as far as the user has a say: four settings."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -15,6 +14,7 @@ from .value import Value
 _CONNECT_DEADLINE: Final = 20.0
 _ALIVE_WINDOW: Final = 5.0
 _SSLMODES: Final = ("require", "verify-ca", "verify-full")
+_NO: Final = ("", "0", "false", "no", "off")
 
 
 class ConnectSettings(Value):
@@ -28,21 +28,29 @@ class ConnectSettings(Value):
             window.
         sslmode: the least one of URLs that lead to another machine; empty for what their hosts
             demand.
+        prepared: whether drivers prepare statements behind the pooler, see :mod:`.preparing`.
     """
 
-    __slots__ = ("connect_deadline", "alive_window", "sslmode")  # noqa: RUF023 - the arguments
+    __slots__ = (  # noqa: RUF023 - the arguments
+        "connect_deadline",
+        "alive_window",
+        "sslmode",
+        "prepared",
+    )
 
     connect_deadline: float
     alive_window: float
     sslmode: str
+    prepared: bool
 
     def __init__(
         self,
         connect_deadline: float = _CONNECT_DEADLINE,
         alive_window: float = _ALIVE_WINDOW,
         sslmode: str = "",
+        prepared: bool = False,
     ) -> None:
-        super().__init__(connect_deadline, alive_window, sslmode)
+        super().__init__(connect_deadline, alive_window, sslmode, prepared)
 
     @classmethod
     def of(
@@ -52,12 +60,14 @@ class ConnectSettings(Value):
         connect_deadline: float | None = None,
         alive_window: float | None = None,
         sslmode: str | None = None,
+        prepared: bool | None = None,
     ) -> ConnectSettings:
         """Those that the user gives, by argument or by variable; the defaults for the rest.
 
         Args:
-            environ: has ``PPG_CONNECT_DEADLINE``, ``PPG_ALIVE_WINDOW`` and ``PPG_SSLMODE``, or not.
-            connect_deadline, alive_window, sslmode: win over those.
+            environ: has ``PPG_CONNECT_DEADLINE``, ``PPG_ALIVE_WINDOW``, ``PPG_SSLMODE`` and
+                ``PPG_PREPARED``, or not.
+            connect_deadline, alive_window, sslmode, prepared: win over those.
 
         Raises:
             ConfigurationError: one cannot be used.
@@ -78,6 +88,7 @@ class ConnectSettings(Value):
                 "0 tests a connection before each use",
             ),
             _sslmode(environ, sslmode),
+            _prepared(environ, prepared),
         )
 
 
@@ -95,8 +106,8 @@ def _seconds(
     try:
         seconds = float(value)
     except (TypeError, ValueError):
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
         raise ConfigurationError(
             f"{source} is {value!r:.40}, and a number of seconds is needed",
             hint=f"Such as {default:g}, the default; {zero}.",
@@ -114,3 +125,17 @@ def _sslmode(environ: Mapping[str, str], given: str | None) -> str:
             " server of your own only.",
         )
     return value
+
+
+def _prepared(environ: Mapping[str, str], given: object) -> bool:
+    text = environ.get(names.PREPARED, "").strip()
+    if isinstance(given, bool):
+        return given
+    if given is None and (names.truthy(text) or text.lower() in _NO):
+        return names.truthy(text)
+    source, value = (names.PREPARED, text) if given is None else ("the argument prepared", given)
+    raise ConfigurationError(
+        f"{source} is {value!r:.40}, and it is on or off",
+        hint="Such as PPG_PREPARED=1, where the pooler keeps track of prepared statements;"
+        " prepared=True in Python.",
+    )

@@ -5,40 +5,44 @@ Connecting only: nothing that was sent to a server is ever sent again.
 
 from __future__ import annotations
 
-import errno
 import logging
 import math
 import random
-import re
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from . import hosts, next_steps
-from .failures import FAILURES, address, condense, explain, redact
+from .failures import address, condense, redact
+from .refusals import (
+    FULL,
+    RETIRED,
+    TRANSIENT,
+    explained,
+    failure_of,
+    passes,
+    reached,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
-    from .failures import Failure
     from .urls import PostgresURL
+    from .waiting import Given, Line
+
+__all__ = [
+    "TRANSIENT",
+    "explained",
+    "failure_of",
+    "limit",
+    "passes",
+    "patiently",
+    "reached",
+]
 
 T = TypeVar("T")
 
 _log: Final = logging.getLogger("ppg_integrations")
-
-#: What passes by itself: a compute that wakes, a server that starts or stops (57P03), one that hung
-#: up within the login, one without a free slot (53300).
-TRANSIENT: Final = frozenset({"upstream", "starting", "closed", "too-many-connections"})
-#: The same where somebody listened before: that is a restart. Elsewhere it is a wrong port, and
-#: waiting helps nobody.
-_RESTART: Final = frozenset({"refused", "no-socket"})
-#: The same of these providers, whose poolers are silent for ten seconds while a compute wakes.
-_ASLEEP: Final = "timeout"
-_SLEEPERS: Final = frozenset({"neon", "prisma"})
-#: What a server says of a credential that was retired.
-RETIRED: Final = frozenset({"wrong-password", "no-role"})
-_FULL: Final = "too-many-connections"
 
 #: Seconds: the first wait is up to this long, each later one up to twice the one before ...
 _FIRST: Final = 0.1
@@ -49,25 +53,6 @@ _FIRST_IF_FULL: Final = 0.5
 #: libpq takes anything less for 2.
 _LEAST: Final = 2
 
-_BY_SQLSTATE: Final = {
-    "57P01": "closed",
-    "57P02": "closed",
-    "57P03": "starting",
-    "53300": "too-many-connections",
-    "28P01": "wrong-password",
-    "3D000": "no-database",
-    "08003": "closed",
-    "08006": "closed",
-}
-#: Of asyncio, which tells of several addresses in one error, and of Python's ssl.
-_BY_TEXT: Final = (
-    (re.compile(rf"\[Errno {errno.ECONNREFUSED}\]"), "refused"),
-    (re.compile("EOF occurred in violation of protocol"), "closed"),
-)
-_ROWS: Final = {row.code: row for row in FAILURES}
-
-#: Where this process has connected to; a set of small tuples, one for each endpoint.
-_reached: Final[set[tuple[str, int]]] = set()
 #: Until when, by :func:`time.monotonic`, it needs not be said again that an endpoint is not ready.
 _told: Final[dict[tuple[str, int], float]] = {}
 
@@ -90,7 +75,7 @@ class _RefusedError(Exception):
 
     @property
     def is_full(self) -> bool:
-        return self.failure is not None and self.failure.code == _FULL
+        return self.failure is not None and self.failure.code == FULL
 
 
 def patiently(
@@ -100,6 +85,8 @@ def patiently(
     errors: tuple[type[Exception], ...],
     deadline: float,
     sleep: Callable[[float], None] = time.sleep,
+    line: Line | None = None,
+    take: Callable[[Given], None] | None = None,
 ) -> T:
     """Connects, again and again where the failure is one that passes.
 
@@ -113,6 +100,9 @@ def patiently(
         deadline: seconds for all attempts and waits; 0 for one attempt, however long it takes. The
             last one may end later, by the two seconds that libpq takes at least.
         sleep: waits for so many seconds.
+        line: where to wait while the server has no free slot.
+        take: is told of a connection that somebody else has done with, before an attempt that is
+            to use it.
 
     Raises:
         Exception: the driver's last error itself, with what to do next added to its text, without
@@ -123,10 +113,18 @@ def patiently(
     def attempt() -> T:
         return _attempt(connect, where, errors, until)
 
+    first = None
     try:
-        return attempt()
+        if line is None or not until or not line.is_busy():
+            return attempt()
     except _RefusedError as refused:
         first = refused
+    try:
+        if line is not None and until and (first is None or first.is_full):
+            return _in_line(attempt, line, first, until, sleep, take)
+    except _RefusedError as refused:
+        first = refused
+    assert first is not None
     if first.passes and time.monotonic() < until:
         _tell(first, until)
         longest = _FIRST_IF_FULL if first.is_full else _FIRST
@@ -160,56 +158,6 @@ def limit(given: Any, left: float, url: PostgresURL, *, whole: bool = False) -> 
     return min(own, share) if own else share
 
 
-def failure_of(error: BaseException) -> Failure | None:
-    """What is known of a driver's error at connect."""
-    sqlstate: str = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or ""
-    text = str(error)
-    return (
-        _ROWS.get(_BY_SQLSTATE.get(sqlstate, ""))
-        or explain(text)
-        or next((_ROWS[code] for pattern, code in _BY_TEXT if pattern.search(text)), None)
-        or _ROWS.get(_kind(error))
-    )
-
-
-def passes(failure: Failure | None, url: PostgresURL) -> bool:
-    """Whether a failure to connect is one that passes by itself."""
-    if failure is None:
-        return False
-    if failure.code in _RESTART:
-        return (url.host, url.port) in _reached
-    if failure.code == _ASLEEP:
-        return hosts.classify(url.host, url.port).provider in _SLEEPERS
-    return failure.code in TRANSIENT
-
-
-def reached(url: PostgresURL) -> None:
-    """Notes that a connection was opened there: from now on a refusal is a restart."""
-    _reached.add((url.host, url.port))
-
-
-def explained(error: Exception, url: PostgresURL, source: str, failure: Failure | None) -> Any:
-    """The error itself, whose text says where the URL came from and what to do next."""
-    said = redact(_text(error), url)
-    origin = f"{address(url)} is from {source}." if source else ""
-    step = next_steps.after(failure, url) if failure is not None else ""
-    more = " ".join(filter(None, (origin, step)))
-    if more and not said.endswith(more):
-        said = f"{said}\n{more}".lstrip()
-    if isinstance(error, OSError) and error.strerror:  # its text is not made of `args`
-        error.strerror = said
-    else:
-        error.args = (said, *error.args[1:])
-    if getattr(error, "_pgconn", None) is not None:
-        error._pgconn = None  # type: ignore[attr-defined] # noqa: SLF001 - psycopg's: the password
-    # What SQLAlchemy makes of an error of asyncpg keeps that one.
-    inner: BaseException | None = error
-    while isinstance(inner, BaseException):
-        inner.__cause__ = inner.__context__ = inner.__traceback__ = None
-        inner = getattr(inner, "orig", None)
-    return error
-
-
 def _attempt(
     connect: Callable[[PostgresURL, float], T],
     where: Callable[[], tuple[PostgresURL, str]],
@@ -225,7 +173,9 @@ def _attempt(
         try:
             connection = connect(url, left)
         except errors as error:
-            reason = condense(redact(_text(error), url).partition("\n")[0]) or type(error).__name__
+            reason = (
+                condense(redact(text_of(error), url).partition("\n")[0]) or type(error).__name__
+            )
             fault = _RefusedError(error, url, reason, time.monotonic() - began)
             explained(error, url, source, failure := fault.failure)
         else:
@@ -237,6 +187,36 @@ def _attempt(
             moved = last = url != before
         if not moved:
             raise fault
+
+
+def _in_line(
+    attempt: Callable[[], T],
+    line: Line,
+    first: _RefusedError | None,
+    until: float,
+    sleep: Callable[[float], None],
+    take: Callable[[Given], None] | None,
+) -> T:
+    last = first
+    with line.turn() as turn:
+        while True:
+            if last is not None:
+                _tell(last, until)
+                line.refused()
+            # What is left for the last attempt is what one takes.
+            given = line.wait(turn, until - min(last.took if last else 0.0, _LEAST), sleep)
+            if given is not None and take is not None:
+                take(given)
+            try:
+                made = attempt()
+            except _RefusedError as refused:
+                if not refused.is_full or time.monotonic() >= until - refused.took:
+                    raise
+                last = refused
+            else:
+                if given is None:
+                    line.opened()
+                return made
 
 
 def _again(
@@ -282,19 +262,3 @@ def _tell(refused: _RefusedError, until: float) -> None:
         refused.reason,
         max(0.0, until - now),
     )
-
-
-def _kind(error: BaseException) -> str:
-    """The code of an error by its type, where its text says nothing."""
-    if isinstance(error, ConnectionRefusedError):
-        return "refused"
-    if isinstance(error, (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)):
-        return "closed"
-    # asyncio's own one until Python 3.10
-    return _ASLEEP if type(error).__name__ == "TimeoutError" else ""
-
-
-def _text(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return str(error.strerror).strip()
-    return str(error).strip()

@@ -84,6 +84,21 @@ class Connection:
         """Runs `sql` for its effect."""
         self._ask(self._query, sql, params)
 
+    def prepare(self, name: str, sql: str) -> bool:
+        """Has the server prepare `sql` by a message of the protocol; False where psycopg2 is used.
+
+        Args:
+            name: what this client calls it; a pooler may call it something else.
+        """
+        pgconn = getattr(self._raw, "pgconn", None)
+        if pgconn is None:
+            return False
+        result = self._ask(pgconn.prepare, name.encode(), sql.encode())
+        if result.error_message:
+            text = redact(result.error_message.decode(errors="replace").strip(), self.url)
+            raise QueryError(f"{address(self.url)} answered: {text}")
+        return True
+
     def begin(self) -> None:
         """Opens a transaction; without autocommit the driver does so by itself."""
         if self.autocommit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from .errors import ConfigurationError
@@ -17,6 +18,31 @@ if TYPE_CHECKING:
 #: How long frameworks wait for a connection, in seconds, where nobody says it. Databases that scale
 #: to zero need up to ten to wake.
 CONNECT_TIMEOUT: Final = 10
+
+#: When TCP is to find out that the other end is gone, where nobody says it: libpq's keywords, in
+#: seconds but for the last. A peer that says nothing for 30 s is asked three times, 10 s apart: a
+#: statement that waits for a server that has vanished ends within a minute, and not never (its
+#: question was received) or after a quarter of an hour (it was not). A server that computes, or
+#: waits for a lock, answers: its kernel does.
+#: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-KEEPALIVES-IDLE
+_KEEPALIVES: Final = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+#: Milliseconds for which what was sent may stay without a receipt; the same minute. Not on direct:
+#: a COPY that the server does not read, because it waits for a lock, counts as that on Linux.
+_USER_TIMEOUT: Final = {"tcp_user_timeout": 60_000}
+
+
+def patience(*, direct: bool) -> dict[str, int]:
+    """libpq's keywords for how long to wait for the other end, where nobody says it.
+
+    Args:
+        direct: for the direct endpoint, where long jobs run.
+    """
+    return {
+        "connect_timeout": CONNECT_TIMEOUT,
+        **_KEEPALIVES,
+        **({} if direct else _USER_TIMEOUT),
+    }
+
 
 #: libpq's environment variables, by keyword:
 #: https://www.postgresql.org/docs/current/libpq-envars.html
@@ -59,6 +85,14 @@ _ENVIRON: Final = {
     "user": "PGUSER",
 }
 
+#: The arguments of ``dj_database_url.parse`` that most entries are made with, and its defaults.
+_DEFAULTS: Final[dict[str, Any]] = {
+    "engine": None,
+    "conn_max_age": 0,
+    "conn_health_checks": False,
+    "disable_server_side_cursors": False,
+}
+
 
 def libpq_environ(url: PostgresURL) -> dict[str, str]:
     """See :meth:`.PostgresURL.libpq_environ`."""
@@ -76,11 +110,9 @@ def libpq_environ(url: PostgresURL) -> dict[str, str]:
 
 def django(url: PostgresURL, config: dict[str, Any]) -> dict[str, Any]:
     """See :meth:`.PostgresURL.django`."""
-    import dj_database_url
-
-    # urlsplit, on which it builds, lower-cases hosts and knows only one, and it makes numbers and
-    # booleans of whatever looks like one: those parts are set here.
-    entry: dict[str, Any] = dict(dj_database_url.parse("postgresql:///", **config))
+    # urlsplit, on which dj_database_url builds, lower-cases hosts and knows only one, and it makes
+    # numbers and booleans of whatever looks like one: those parts are set here.
+    entry = _blank(config)
     keywords = _concrete(url).libpq()
     port = keywords.pop("port", "")
     entry["HOST"] = keywords.pop("host", "")
@@ -93,6 +125,24 @@ def django(url: PostgresURL, config: dict[str, Any]) -> dict[str, Any]:
     options |= {key: MaskedStr(keywords[key]) for key in SECRET & keywords.keys()}
     entry["OPTIONS"] = {**options, **entry.get("OPTIONS", {})}
     return entry
+
+
+def _blank(config: dict[str, Any]) -> dict[str, Any]:
+    """What ``dj_database_url.parse("postgresql:///", **config)`` gives.
+
+    Importing that costs more than all of this package does. So it is asked where somebody has
+    imported it already, and may have registered an ENGINE of his own with it, and for the arguments
+    that are not in the table. Else its answer is known.
+    """
+    if "dj_database_url" in sys.modules or not config.keys() <= _DEFAULTS.keys():
+        import dj_database_url
+
+        return dict(dj_database_url.parse("postgresql:///", **config))
+    asked = {**_DEFAULTS, **config}
+    return {
+        "ENGINE": asked.pop("engine") or "django.db.backends.postgresql",
+        **{name.upper(): value for name, value in asked.items()},
+    }
 
 
 def connect_keywords(url: PostgresURL, driver: str) -> dict[str, Any]:

@@ -12,49 +12,24 @@ import json
 import os
 import stat
 import time
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from . import atomicfile, errors, lock
-from .errors import ChoiceError, EnvFileError, PPGError, ProviderError, URLError
+from . import atomicfile, errors, kept, lock
+from .errors import ChoiceError, EnvFileError, PPGError, ProviderError
+from .kept import ANSWER, FOLDER, VERSION, load
 from .secret import sealed
-from .urls import PostgresURL
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-#: Seconds for which an answer of an API is as good as a new one.
-TTL: Final = 3600.0
+    from .kept import Kept
+    from .urls import PostgresURL
+
 #: Seconds after which an answer that nobody has renewed is removed, secrets and all.
 _FORGOTTEN: Final = 30 * 86400.0
-_VERSION: Final = 1
-_LIMIT: Final = 1 << 16  # bytes
 
-_ANSWER: Final = ".answer.json"
 _GENERATED: Final = ".generated.json"
 _FAILURE: Final = ".failure.json"
-_FOLDER: Final = "pairs"
-
-
-class Kept(NamedTuple):
-    """A pair that an API gave. Its URLs hide their passwords.
-
-    Attributes:
-        id: what the provider calls the connection.
-        pooled, direct, replica: its URLs.
-        fetched_at: seconds of the clock on the wall (``time.time``).
-        clock: seconds of the machine's own clock (``time.monotonic``), which nobody sets.
-    """
-
-    id: str
-    pooled: PostgresURL
-    direct: PostgresURL
-    replica: PostgresURL | None
-    fetched_at: float
-    clock: float
-
-    def is_fresh(self) -> bool:
-        """Whether it is younger than :data:`TTL`; one from the future is of unknown age."""
-        return 0 <= time.time() - self.fetched_at < TTL
 
 
 class Failure(NamedTuple):
@@ -78,8 +53,8 @@ class Slot:
 
     def __init__(self, provider: str, key: str, *, generated: bool = False) -> None:
         self._provider = provider
-        self._base = os.path.join(lock.cache_folder(_FOLDER), f"{provider}-{key}")
-        self.path = self._base + (_GENERATED if generated else _ANSWER)
+        self._base = os.path.join(lock.cache_folder(FOLDER), f"{provider}-{key}")
+        self.path = self._base + (_GENERATED if generated else ANSWER)
 
     def lock(self) -> BaseFileLock:
         """For whoever is going to ask: one process of this user at a time."""
@@ -89,23 +64,7 @@ class Slot:
 
     def read(self) -> Kept | None:
         """The answer, of whatever age; None where there is none that can be trusted."""
-        document = _load(self.path)
-        try:
-            urls = {
-                name: PostgresURL.parse(document[name], source=self.path)
-                for name in ("pooled", "direct", "replica")
-                if document[name] is not None or name != "replica"
-            }
-            return Kept(
-                str(document["id"]),
-                urls["pooled"],
-                urls["direct"],
-                urls.get("replica"),
-                float(document["fetched_at"]),
-                float(document["clock"]),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError, URLError):
-            return None
+        return kept.read(self.path)
 
     @sealed
     def write(
@@ -127,7 +86,7 @@ class Slot:
             EnvFileError: it cannot be written.
         """
         document = {
-            "version": _VERSION,
+            "version": VERSION,
             "id": id,
             "pooled": pooled.reveal(),
             "direct": direct.reveal(),
@@ -157,7 +116,7 @@ class Slot:
 
     def failure(self) -> Failure | None:
         """Why the last one who asked got no answer, if that is how it ended."""
-        document = _load(self._base + _FAILURE)
+        document = load(self._base + _FAILURE)
         try:
             kind = getattr(errors, document["type"])
             error: PPGError = kind.__new__(kind)
@@ -193,7 +152,7 @@ def forget(provider: str, *, retired: str = "") -> None:
         retired: id of a connection that was ended; empty where none was.
     """
     try:
-        folder = lock.cache_folder(_FOLDER)
+        folder = lock.cache_folder(FOLDER)
     except EnvFileError:
         return  # nor can anything be kept
     # First the mark: whoever is asking right now must not keep an answer from before.
@@ -202,18 +161,18 @@ def forget(provider: str, *, retired: str = "") -> None:
     with contextlib.suppress(EnvFileError):  # a full disk keeps no answers either
         atomicfile.write(marker, os.urandom(8).hex())
     for path in _files(folder, f"{provider}-"):
-        ended = is_for_machine(path) and retired and (_load(path) or {}).get("id") == retired
-        if ended or path.endswith((_ANSWER, _FAILURE)):
+        ended = is_for_machine(path) and retired and (load(path) or {}).get("id") == retired
+        if ended or path.endswith((ANSWER, _FAILURE)):
             _remove(path)
 
 
 def kept_for_machine(provider: str) -> frozenset[str]:
     """Ids of the connections that ``PPG_GENERATE`` made here, and that processes here use."""
     try:
-        folder = lock.cache_folder(_FOLDER)
+        folder = lock.cache_folder(FOLDER)
     except EnvFileError:
         return frozenset()
-    found = (_load(path) for path in _files(folder, f"{provider}-") if is_for_machine(path))
+    found = (load(path) for path in _files(folder, f"{provider}-") if is_for_machine(path))
     return frozenset(str(each.get("id", "")) for each in found if each) - {""}
 
 
@@ -237,28 +196,6 @@ def _mark(path: str, provider: str) -> str:
 
 def _now() -> dict[str, float]:
     return {"fetched_at": time.time(), "clock": time.monotonic()}
-
-
-def _load(path: str) -> Any:
-    """The document of a file that nobody but us can have written; None for any other."""
-    try:
-        # Not to be kept waiting by a FIFO that somebody put there.
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-        with open(os.open(path, flags), "rb") as stream:
-            found = os.fstat(stream.fileno())
-            if (
-                not stat.S_ISREG(found.st_mode)
-                or found.st_uid != os.geteuid()
-                or found.st_mode & 0o077
-                or found.st_size > _LIMIT
-            ):
-                return None
-            document = json.loads(stream.read(_LIMIT + 1))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return (
-        document if isinstance(document, dict) and document.get("version", 1) == _VERSION else None
-    )
 
 
 def _make_way(path: str) -> None:
@@ -286,7 +223,7 @@ def _files(folder: str, prefix: str = "") -> list[str]:
 def _purge(folder: str) -> None:
     """Secrets of databases that nobody asks for any more do not lie about for ever."""
     for path in _files(folder):
-        if path.endswith((_ANSWER, _FAILURE)):
+        if path.endswith((ANSWER, _FAILURE)):
             with contextlib.suppress(OSError):
                 if time.time() - os.lstat(path).st_mtime > _FORGOTTEN:
                     os.unlink(path)

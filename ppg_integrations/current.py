@@ -27,6 +27,9 @@ _READS: Final = 3
 _Stamp = tuple[int, ...]
 
 
+#: Seconds for which whoever asks in each request may keep the answer. A look at the store is a
+#: system call, which a busy process feels.
+MOMENT: Final = 0.01
 #: All there are, for :func:`_renew_locks`.
 _alive: Final[WeakSet[CurrentPair]] = WeakSet()
 
@@ -195,7 +198,7 @@ def follow(
         known: what was found before, which is in use until this finds it changed.
 
     Returns:
-        The pair, read anew when it changes. There may be none yet: its ``error`` says why, and
+        A pair, read anew when it changes. There may be none yet; its ``error`` says why, and
         using it raises that.
     """
     from . import loaded

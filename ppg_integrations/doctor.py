@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from . import hazards, names
+from . import hazards, names, silence
 from .connect_settings import DEFAULT
 from .drivers import connect
 from .encryption import least, mode, secured
@@ -61,7 +61,7 @@ class Diagnosis:
 
     def with_problems(self, more: Iterable[Problem]) -> Diagnosis:
         """The same with what a framework's settings show, the worst first."""
-        found = (*self.problems, *more)
+        found = dict.fromkeys((*self.problems, *more))
         return replace(self, problems=tuple(sorted(found, key=_badness)))
 
     def as_json(self, *, reveal: bool = False) -> dict[str, Any]:
@@ -152,7 +152,10 @@ def _unreachable(
 ) -> Iterator[Problem]:
     for name, _, result in _each(pair, pooled, direct):
         if result.error is not None:
-            text, hint = result.error.message, result.error.hint
+            error = result.error
+            if result is pooled and direct is not None:
+                error = silence.explained(pair, error, direct.error)
+            text, hint = error.message, error.hint
             yield problem("unreachable", endpoint=name.partition(" ")[0], text=text, hint=hint)
         elif result.woke is not None:
             text, seconds = result.woke.message, f"{result.waited:.1f}"
@@ -274,6 +277,7 @@ def _endpoint_json(
         "tls": result.tls.as_json() if result.tls else None,
         "server_version": vitals.server_version or None,
         "latency_ms": result.latency_ms,
+        "prepared_statements": result.prepared,
         "database": vitals.database or None,
         "user": vitals.user or None,
         "in_recovery": None if error else vitals.in_recovery,

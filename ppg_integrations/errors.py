@@ -93,7 +93,7 @@ class MismatchedPairError(ConfigurationError):
 
 
 class SwappedEndpointsError(ConfigurationError):
-    """Live servers show that the pooled and the direct URL have changed places."""
+    """Live servers show that a new pair's URLs have changed places, and again when put right."""
 
 
 class EnvFileError(PPGError):
@@ -194,6 +194,14 @@ class QueryError(PPGError):
     def __init__(self, message: str, *, hint: str = "", sqlstate: str = "") -> None:
         super().__init__(message, hint=hint)
         self.sqlstate = sqlstate
+
+
+class LockNotAvailableError(PPGError):
+    """An advisory lock is held by another session, and was not released in time."""
+
+
+class LockLostError(PPGError):
+    """The session that held an advisory lock has ended before the work under it was over."""
 
 
 class PPGWarning(UserWarning):

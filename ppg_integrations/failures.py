@@ -137,7 +137,8 @@ FAILURES: Final = (
         r"|(control plane|console) request failed",
         "upstream",
         "The pooler or proxy answered, the database behind it did not. One that slept needs"
-        " about ten seconds to wake: try again.",
+        " about ten seconds to wake: try again. PgBouncer says it of a wrong database or user, too:"
+        " the direct URL tells which.",
     ),
     Failure(
         r"query_wait_timeout|client_login_timeout",

@@ -53,6 +53,11 @@ def ask(places: Places, provider: str | None, target: Mapping[str, str] | None) 
     if provider not in tokens:
         wanted = " or ".join(providers.tokens(provider))
         raise missing(places, [], f"the API of {provider} cannot be asked without {wanted}")
+    from .remembered import remembered
+
+    known = remembered(settings, provider, target or {})
+    if known is not None:
+        return known
     from .remote import resolve_remote
 
     return resolve_remote(settings, provider, target or {})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
 
 from . import urltext
 from .errors import URLError
@@ -28,10 +27,12 @@ class HostPort(tuple[str, "int | None"]):
 
     @property
     def host(self) -> str:
+        """A name, an address, or the folder of a socket; empty for libpq's default."""
         return self[0]
 
     @property
     def port(self) -> int | None:
+        """Its port; None for the default one."""
         return self[1]
 
 
@@ -42,9 +43,12 @@ def first(servers: tuple[HostPort, ...]) -> tuple[str, int]:
 
 def quoted(name: str) -> str:
     """A host as it stands in a URL: a socket folder percent-encoded, IPv6 in brackets."""
-    if name.startswith(("/", "@")):
-        return quote(name, safe="")
-    return f"[{quote(name, safe=':')}]" if ":" in name else name
+    is_socket = name.startswith(("/", "@"))
+    if not is_socket and ":" not in name:
+        return name
+    from urllib.parse import quote
+
+    return quote(name, safe="") if is_socket else f"[{quote(name, safe=':')}]"
 
 
 def servers_of(

@@ -35,15 +35,20 @@ def needs_test(fileno: int, last_used: float, window: float) -> bool:
     return time.monotonic() - last_used >= window or has_news(fileno)
 
 
-def has_news(fileno: int) -> bool:
-    """Whether something was received on a socket, or its other end has closed it; never waits."""
+def has_news(fileno: int, seconds: float = 0.0) -> bool:
+    """Whether something was received on a socket, or its other end has closed it.
+
+    Args:
+        fileno: of the socket; that of a closed one is -1, which is news.
+        seconds: to wait for it; none by default.
+    """
     if fileno < 0:
         return True
     if not _NEWS:  # Windows
-        return bool(select.select([fileno], [], [], 0)[0])
+        return bool(select.select([fileno], [], [], seconds)[0])
     poll = select.poll()
     poll.register(fileno, _NEWS)
-    return bool(poll.poll(0))
+    return bool(poll.poll(seconds * 1000))
 
 
 @contextmanager

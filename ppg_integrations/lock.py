@@ -11,6 +11,7 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from .errors import EnvFileError
+from .names import APPLICATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -96,7 +97,7 @@ def cache_folder(name: str = "") -> str:
     """
     from platformdirs import user_cache_dir
 
-    cache = user_cache_dir("ppg-integrations", appauthor=False)
+    cache = user_cache_dir(APPLICATION, appauthor=False)
     spare = os.path.join(tempfile.gettempdir(), f"ppg-integrations-{os.geteuid()}")
     # sudo may keep the user's HOME: root's folders in there would shut the user out later.
     ours = owner_of_first_existing(cache) == os.geteuid()

@@ -14,7 +14,8 @@ from .providers.base import Generated, GenerateRequest
 from .providers.labels import label
 
 if TYPE_CHECKING:
-    from .credential_cache import Kept, Slot
+    from .credential_cache import Slot
+    from .kept import Kept
     from .providers.base import Progress, Provider, Target
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+#: Of this package's folder in the user's cache folder.
+APPLICATION: Final = "ppg-integrations"
+
 POOLED: Final = ("DATABASE_URL", "DATABASE_URL_POOLED", "POSTGRES_URL", "POSTGRES_PRISMA_URL")
 DIRECT: Final = (
     "DIRECT_URL",
@@ -29,8 +32,10 @@ CONNECT_DEADLINE: Final = "PPG_CONNECT_DEADLINE"
 ALIVE_WINDOW: Final = "PPG_ALIVE_WINDOW"
 #: The least ``sslmode`` of each URL that leads to another machine.
 SSLMODE: Final = "PPG_SSLMODE"
-#: Those three.
-CONNECT: Final = (CONNECT_DEADLINE, ALIVE_WINDOW, SSLMODE)
+#: ``1`` has drivers prepare statements behind the pooler, which has to keep track of them.
+PREPARED: Final = "PPG_PREPARED"
+#: Those four.
+CONNECT: Final = (CONNECT_DEADLINE, ALIVE_WINDOW, SSLMODE, PREPARED)
 #: Base of the provider's API, before the provider's own variable.
 API_URL: Final = "PPG_API_URL"
 #: ``auto`` asks a provider's API where no URL is set; ``never`` does not (image builds); ``fresh``

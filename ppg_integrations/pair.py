@@ -60,7 +60,8 @@ class ConnectionPair(Value):
     Attributes:
         pooled: for requests.
         direct: for migrations and their kind; None where it is neither set nor certain.
-        pooled_source, direct_source: where each came from.
+        pooled_source: where the pooled URL came from.
+        direct_source: where the direct one came from.
         provider: who runs the server, if that is known.
         warnings: what was put right, or looks wrong and still works; each was also given to
             ``warnings.warn`` as a ``PPGWarning``.
@@ -137,7 +138,7 @@ class ConnectionPair(Value):
 
     @property
     def one_endpoint(self) -> bool:
-        """True where both halves reach the same host and port: there is no pooler in between."""
+        """True where both halves reach the same host and port, with no pooler in between."""
         return self.direct is not None and (self.pooled.host, self.pooled.port) == (
             self.direct.host,
             self.direct.port,

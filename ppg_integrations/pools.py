@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
-from . import conversions, liveness, startup
+from . import conversions, liveness, preparing, startup
 from .errors import ConfigurationError, DriverError
 from .poolstate import PoolState, Wait
 
@@ -256,9 +256,10 @@ def _keywords(endpoint: Endpoint, given: Mapping[str, Any]) -> dict[str, Any]:
     """What the pool calls ``psycopg.connect`` with."""
     startup.refuse(endpoint, given, name="kwargs", instead=INSTEAD)  # a function may give any
     return {
-        "connect_timeout": conversions.CONNECT_TIMEOUT,
-        # The pooler's next server does not know what this one has prepared.
-        "prepare_threshold": None,
+        **conversions.patience(direct=endpoint.direct),
+        **preparing.arguments(
+            "psycopg", prepared=endpoint.settings.prepared and not endpoint.direct
+        ),
         **conversions.connect_keywords(endpoint.destination().url, "psycopg"),
         **given,
     }

@@ -24,7 +24,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
-from . import tls, vitals
+from . import preparing, tls, vitals
 from .drivers import connect, passes
 from .errors import ConnectError, QueryError
 
@@ -72,6 +72,8 @@ class ProbeResult:
         seconds: how long the probe took.
         woke: why it was unreachable at first, where it was.
         waited: seconds until it no longer was.
+        prepared: whether statements that drivers prepare outlive their transaction; None where that
+            could not be found out.
     """
 
     kind: Kind
@@ -83,6 +85,7 @@ class ProbeResult:
     seconds: float = 0.0
     woke: ConnectError | None = None
     waited: float = 0.0
+    prepared: bool | None = None
 
     @property
     def server_version(self) -> str:
@@ -148,6 +151,9 @@ def _probe(url: PostgresURL, clock: _Clock, source: str) -> ProbeResult:
             facts = vitals.read(a)
             latency_ms = _latency(a, clock)
             kind, evidence = _compare(a, own, others, clock)
+            kept = None
+            if kind != "statement-pooler":
+                kept = preparing.are_kept(a, shared=kind == "transaction-pooler")
             encrypted = a.tls
     except ConnectError as error:
         return ProbeResult("unreachable", error.message, error, seconds=clock.spent)
@@ -159,7 +165,7 @@ def _probe(url: PostgresURL, clock: _Clock, source: str) -> ProbeResult:
     if kind == "proxy":
         kind, evidence = _reuse(url, own | others, clock, evidence)
     leg = _tls(url, clock) if encrypted else None
-    return ProbeResult(kind, evidence, None, leg, facts, latency_ms, clock.spent)
+    return ProbeResult(kind, evidence, None, leg, facts, latency_ms, clock.spent, prepared=kept)
 
 
 def _compare(a: Connection, own: set[int], others: set[int], clock: _Clock) -> tuple[Kind, str]:

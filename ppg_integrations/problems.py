@@ -157,6 +157,13 @@ TABLE: Final = {
         "Keep them for the direct URL; set a search_path or a timeout on the role:"
         " ALTER ROLE ... SET ...",
     ),
+    "prepared-lost": Row(
+        "error",
+        "{endpoint} reaches a pooler that does not keep track of prepared statements, and drivers"
+        " are told to prepare: requests fail as soon as two are served at once",
+        "Unset PPG_PREPARED (prepared=True, prepare_threshold), or have the pooler keep track:"
+        " PgBouncer 1.21 or later with max_prepared_statements=200.",
+    ),
     "usage": Row("info", "{provider}: {text}", ""),
     "usage-blocked": Row(
         "error",

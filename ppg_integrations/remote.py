@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from dataclasses import astuple
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from . import credential_cache, names, providers
-from .credential_cache import Kept, Slot
+from . import credential_cache, kept, names, providers
+from .credential_cache import Slot
 from .errors import (
     ConfigurationError,
     EnvFileError,
@@ -18,10 +16,12 @@ from .errors import (
     ProviderError,
     ProviderUnavailableError,
 )
+from .kept import Kept
 from .pair import ConnectionPair, Source
 from .providers import gitbranch
 from .providers.base import Generated, Progress, silent
 from .providers.target import target
+from .remembered import when
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,26 +115,25 @@ class _Resolution:
         try:
             return self._shared(slot)
         except ProviderUnavailableError as error:
-            kept = self._older(slot)
-            if kept is None:
+            older = self._older(slot)
+            if older is None:
                 raise
             self._said.append(
-                f"{error.message}; the URLs that it gave at {_when(kept)} are used until it answers"
+                f"{error.message}; the URLs that it gave at {when(older)} are used until it answers"
             )
-            return self._as_pair(kept, slot)
+            return self._as_pair(older, slot)
 
     def _key(self) -> str:
-        """A hash of all that the answer depends on. The token's part of it cannot be guessed."""
         provider = self._provider
-        parts = [
-            self._settings.get(names.API_URL, *provider.api_variables).rstrip("/"),
-            *astuple(self._target),
-            *(self._settings.get(*variables) for variables in provider.variables.values()),
-            self._settings.get(*providers.tokens(provider.name)),
-            str(self._replica),
-            self._git_branch(),
-        ]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+        return kept.key(
+            self._settings,
+            astuple(self._target),
+            api_variables=provider.api_variables,
+            variables=[*provider.variables.values()],
+            tokens=providers.tokens(provider.name),
+            replica=self._replica,
+            git_branch=self._git_branch(),
+        )
 
     def _git_branch(self) -> str:
         """What ``auto`` means now: the next checkout asks another question."""
@@ -153,11 +152,11 @@ class _Resolution:
 
         Whatever was found out after we began to wait is as good as if we had asked.
         """
-        kept = slot.read()
-        if kept is not None:
-            lasts = self._generates or kept.is_fresh()
-            if self._is_since(kept.clock) or (lasts and not self._fresh):
-                return kept
+        older = slot.read()
+        if older is not None:
+            lasts = self._generates or older.is_fresh()
+            if self._is_since(older.clock) or (lasts and not self._fresh):
+                return older
         failure = slot.failure()
         if failure is not None and self._is_since(failure.clock):
             raise failure.error
@@ -168,13 +167,13 @@ class _Resolution:
         return self._began <= clock <= time.monotonic()
 
     def _shared(self, slot: Slot) -> ConnectionPair:
-        kept = self._known(slot)
-        if kept is not None:
-            return self._as_pair(kept, slot)
+        older = self._known(slot)
+        if older is not None:
+            return self._as_pair(older, slot)
         lock = slot.lock()
         try:
-            kept = self._waited(slot, lock)
-            return self._asked(slot) if kept is None else self._as_pair(kept, slot)
+            older = self._waited(slot, lock)
+            return self._asked(slot) if older is None else self._as_pair(older, slot)
         finally:
             lock.release()
 
@@ -189,9 +188,9 @@ class _Resolution:
                 pass
             except (OSError, NotImplementedError):
                 return None  # a file system without locks: each process asks for itself
-            kept = self._known(slot)
-            if kept is not None or lock.is_locked:
-                return kept
+            older = self._known(slot)
+            if older is not None or lock.is_locked:
+                return older
             if self._left() <= 0:
                 raise ProviderUnavailableError(
                     f"another process asks {self._provider.title}'s API for the same pair, and had "
@@ -251,7 +250,7 @@ class _Resolution:
         if self._generates:
             source = Source("provider", name, slot.path if slot else "")
         else:
-            cached = f"cached at {_when(found)}" if isinstance(found, Kept) else ""
+            cached = f"cached at {when(found)}" if isinstance(found, Kept) else ""
             source = Source("api", title, cached)
         return ConnectionPair(
             found.pooled,
@@ -265,7 +264,3 @@ class _Resolution:
             source if found.replica else None,
             slot.path if slot else None,
         )
-
-
-def _when(kept: Kept) -> str:
-    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(kept.fetched_at))

@@ -33,12 +33,12 @@ def resolve(
     """The pair of URLs, each from the first place that has it.
 
     The places are the arguments, the environment, and the ``.env`` file; the names are those of
-    :mod:`ppg_integrations.names`. Then the hosts decide: a pair that they prove to be swapped is
+    ``ppg_integrations.names``. Then the hosts decide: a pair that they prove to be swapped is
     put right, and a missing half is completed where a host makes it certain.
 
     Where no place has any URL, and a provider is named or its token set, its API is asked, or the
-    cache of its answers (see :func:`ppg_integrations.remote.resolve_remote`). That may take as long
-    as ``PPG_TIMEOUT`` says, 30 seconds by default: inside an event loop use :func:`aresolve`.
+    cache of its answers. That may take as long as ``PPG_TIMEOUT`` says, 30 seconds by default:
+    inside an event loop use :func:`aresolve`.
     ``PPG_RESOLVE=never`` asks nobody.
 
     Args:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 from . import hosts, urltext
 from .errors import ConfigurationError, URLError
@@ -216,10 +215,10 @@ class PostgresURL:
         return conversions.libpq_environ(self)
 
     def django(self, **config: Any) -> dict[str, Any]:
-        """An entry for Django's ``DATABASES``, made by ``dj_database_url.parse``.
+        """An entry for Django's ``DATABASES``, as ``dj_database_url.parse`` makes it.
 
         Args:
-            config: passed on to it: ``engine``, ``conn_max_age`` (seconds), and so on.
+            config: its arguments: ``engine``, ``conn_max_age`` (seconds), and so on.
         """
         from . import conversions
 
@@ -240,6 +239,8 @@ class PostgresURL:
         return conversions.sqlalchemy(self, driver)
 
     def _text(self, *, reveal: bool) -> str:
+        from urllib.parse import quote
+
         # sh expands a "~" that follows a ":"; quote() leaves it alone.
         userinfo = quote(self.user, safe="").replace("~", "%7E")
         if self.password is not None:

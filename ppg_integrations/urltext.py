@@ -7,11 +7,13 @@ https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
 
 from __future__ import annotations
 
-import re
-from typing import Final, NoReturn
-from urllib.parse import unquote_to_bytes
+from typing import TYPE_CHECKING, Final
 
 from .errors import URLError
+
+if TYPE_CHECKING:
+    import re
+    from typing import NoReturn
 
 MAX_LENGTH: Final = 8_192  # characters
 
@@ -24,10 +26,10 @@ _OTHER_DATABASES: Final = frozenset(
 
 _INVISIBLE: Final = "\ufeff\u200b\u200c\u200d\u2060"
 
-# Patterns are text, and compiled where they are used: a plain URL needs none of them, and every
-# settings import would pay for them.
+# Patterns are text, and compiled where they are used, as :mod:`re` itself is only loaded there: a
+# plain URL needs none of them, and every settings import would pay for them.
 _ASSIGNMENT: Final = r"(?:export\s+)?[A-Z][A-Z0-9_]*\s*=\s*(?=\S)"
-_BAD_ESCAPE: Final = r"%(?![0-9a-fA-F]{2})"
+_BAD_ESCAPE: Final = r"(?s:.*?)%(?![0-9a-fA-F]{2})"
 _PARAMETERS: Final = r"[A-Za-z_]+=[^&]*(?:&[A-Za-z_]+=[^&]*)*"
 _NAME: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.])?"
 _ONE: Final = rf"(?:\[[^\[\]@/?#,]+\]|{_NAME}|%(?:2[Ff]|40)[^@/?#:,\[\]]*)(?::[0-9]{{1,5}})?"
@@ -62,6 +64,12 @@ class Parts:
         self.unencoded = unencoded
 
 
+def _match(pattern: str, text: str) -> re.Match[str] | None:
+    import re
+
+    return re.match(pattern, text)
+
+
 def clean(text: object, subject: str) -> str:
     """The text without what people paste around a URL.
 
@@ -83,7 +91,7 @@ def clean(text: object, subject: str) -> str:
         text = text.removeprefix("psql ")
         text = text.removesuffix(";")
         if not text.startswith("postgres"):
-            match = re.match(_ASSIGNMENT, text)
+            match = _match(_ASSIGNMENT, text)
             if match and "://" in text[match.end() :]:
                 text = text[match.end() :]
     if not text:
@@ -125,7 +133,7 @@ def split(text: str, subject: str) -> Parts:
         "@" in path
         or "#" in tail
         or (hosts and not all(map(_plausible, hosts.split(","))))
-        or ("@" in query and not re.fullmatch(_PARAMETERS, query))
+        or ("@" in query and not _match(_PARAMETERS + r"\Z", query))
     ):
         userinfo, hosts, path, query = _unencoded(rest, subject)
         unencoded = True
@@ -146,9 +154,9 @@ def _refuse_scheme(text: str, subject: str) -> NoReturn:
     name = text.partition(":")[0].lower()
     if name in _OTHER_DATABASES or name.partition("+")[0] in _OTHER_DATABASES:
         what = f"{subject} starts with {name}:, which is not PostgreSQL"
-    elif re.match(r"\w+\s*=", text):
+    elif _match(r"\w+\s*=", text):
         what = f"{subject} is in libpq's keyword form, not a URL"
-    elif re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
+    elif _match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
         what = f"{subject} has an unknown scheme"
     else:
         what = f"{subject} is not a URL: it does not start with postgresql://"
@@ -159,7 +167,7 @@ def _unencoded(rest: str, subject: str) -> tuple[str, str, str, str]:
     """Reads ``user:p/a@s#s@host/db``, where only the last part can be what it looks like."""
     # The tail holds no "@", so the last one is the only place where the password can end.
     at = rest.rfind("@")
-    match = re.fullmatch(_TAIL, rest[at + 1 :]) if ":" in rest[: max(at, 0)] else None
+    match = _match(_TAIL + r"\Z", rest[at + 1 :]) if ":" in rest[: max(at, 0)] else None
     if match is None:
         raise URLError(
             f"{subject} is not a PostgreSQL URL: its user, host or port cannot be made out",
@@ -170,9 +178,11 @@ def _unencoded(rest: str, subject: str) -> tuple[str, str, str, str]:
 
 
 def _decode(text: str, part: str, subject: str) -> str:
-    if "%" not in text or re.search(_BAD_ESCAPE, text):
+    if "%" not in text or _match(_BAD_ESCAPE, text):
         value = text  # a lone % shows that nothing in it was encoded
     else:
+        from urllib.parse import unquote_to_bytes
+
         try:
             value = unquote_to_bytes(text).decode("utf-8")
         except UnicodeDecodeError:

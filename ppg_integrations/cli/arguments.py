@@ -62,7 +62,10 @@ def add_verbs(
     revoke.add_argument(
         "--force", action="store_true", default=_NOT_GIVEN, help="even if it is in use"
     )
-    _verb(verbs, "doctor", "probe both endpoints: swapped? TLS? reachable? how fast?")
+    doctor = _verb(verbs, "doctor", "probe both endpoints: swapped? TLS? reachable? how fast?")
+    doctor.add_argument(
+        "--strict", action="store_true", default=_NOT_GIVEN, help="exit with 1 on warnings, too"
+    )
     run = _verb(verbs, "run", "run any tool on the direct endpoint: run -- pg_dump ...")
     run.add_argument(
         "command", nargs=argparse.REMAINDER, metavar="-- CMD", help="the program and its arguments"

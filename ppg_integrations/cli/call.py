@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import UsageError
 from ..pair import ConnectionPair
@@ -14,6 +14,17 @@ from ..verbs.context import Context
 from ..verbs.handover import Stored
 from . import render
 from .screen import Screen, plain
+
+if TYPE_CHECKING:
+    from ..doctor import Diagnosis
+
+    #: What a framework's settings show to be wrong, told what the servers have said.
+    Hazards = Callable[[Diagnosis], Iterable[Problem]]
+
+
+def none(_: Diagnosis) -> Iterable[Problem]:
+    """The hazards of no framework."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -31,7 +42,7 @@ class Call:
     options: Mapping[str, Any]
     screen: Screen
     context: Context
-    hazards: Callable[[], Iterable[Problem]] = tuple
+    hazards: Hazards = none
     migrates: str = ""
 
     @property
@@ -118,8 +129,11 @@ def _stored(call: Call, stored: Stored) -> int:
     if call.json:
         call.screen.json(stored.as_json(reveal=call.reveal))
     else:
-        program = call.context.program
-        render.stored(call.screen, stored, program, call.migrates, reveal=call.reveal)
+        context = call.context
+        # Of the framework's own file: another one's pair is not what its `migrate` changes.
+        migrates = "" if context.file_option else call.migrates
+        follows = migrates if migrates and not stored.owns_nothing else context.command("doctor")
+        render.stored(call.screen, stored, follows, reveal=call.reveal)
     return 0
 
 
@@ -146,7 +160,7 @@ def _list(call: Call) -> int:
     if call.json:
         call.screen.json(as_json(listed))
     else:
-        render.connections(call.screen, listed, call.context.program)
+        render.connections(call.screen, listed, call.context.command("create"))
     return 0
 
 
@@ -178,13 +192,16 @@ def _doctor(call: Call) -> int:
     from ..verbs.diagnose import diagnose
 
     pending.told(call.context)
-    diagnosis = diagnose(call.context).with_problems(call.hazards())
+    diagnosis = diagnose(call.context)
+    diagnosis = diagnosis.with_problems(call.hazards(diagnosis))
     call.warn(diagnosis.pair)
     if call.json:
         call.screen.json(diagnosis.as_json(reveal=call.reveal))
     else:
         render.diagnosis(call.screen, diagnosis)
-    return 1 if diagnosis.failed else 0
+    found = {each.severity for each in diagnosis.problems}
+    warned = "warning" in found or bool(diagnosis.pair.warnings)
+    return 1 if "error" in found or (warned and call.flag("strict")) else 0
 
 
 def _run(call: Call) -> int:

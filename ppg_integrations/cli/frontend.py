@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .. import encryption, names, providers
 from ..connect_settings import ConnectSettings
@@ -23,13 +24,15 @@ from ..errors import (
 from ..journal import Journal
 from ..pair import ConnectionPair
 from ..places import DEFAULT_ENV_FILE
-from ..problems import Problem
 from ..secret import MaskedMapping
 from ..verbs import sentences
 from ..verbs.context import Context
 from . import render
-from .call import VERBS, Call
+from .call import VERBS, Call, none
 from .screen import Screen, plain
+
+if TYPE_CHECKING:
+    from .call import Hazards
 
 #: The verbs for which a framework's settings are what counts, whatever the variables say.
 _OF_THE_SETTINGS: Final = ("show", "doctor", "run", "shell")
@@ -57,7 +60,7 @@ def perform(
     env_file: str | None = None,
     known_pair: ConnectionPair | None = None,
     error: PPGError | None = None,
-    hazards: Callable[[], Iterable[Problem]] = tuple,
+    hazards: Hazards = none,
     migrates: str = "",
 ) -> int:
     """Runs one verb and prints its result.
@@ -151,9 +154,11 @@ def _context(
     environ: Mapping[str, str],
     env_file: str | None,
 ) -> Context:
-    path = options.get("env_file") or env_file or environ.get(names.ENV_FILE) or DEFAULT_ENV_FILE
+    usual = env_file or environ.get(names.ENV_FILE) or DEFAULT_ENV_FILE
+    typed = options.get("env_file") or ""
     try:
-        path = Path(path).absolute()
+        path = Path(typed or usual).absolute()
+        is_usual = path == Path(usual).absolute()
     except FileNotFoundError:
         raise EnvFileError(
             "the current folder has been deleted", hint="Change to one that exists."
@@ -166,6 +171,7 @@ def _context(
     return Context(
         env_file=path,
         program=program,
+        file_option="" if is_usual else f" --env-file {shlex.quote(typed)}",
         environ=environ,
         progress=screen.progress,
         report=screen.note,

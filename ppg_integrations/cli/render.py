@@ -47,10 +47,8 @@ def pair(
         _row(screen, "claim url", plain(claim_url))
 
 
-def stored(
-    screen: Screen, result: Stored, program: str, migrates: str = "", *, reveal: bool = False
-) -> None:
-    """What was generated, the proof, where it was written, and the next command."""
+def stored(screen: Screen, result: Stored, follows: str, *, reveal: bool = False) -> None:
+    """What was generated, the proof, where it was written, and the command that `follows`."""
     name = plain(titled(result.connection_id, result.connection_name))
     _row(screen, _ORIGINS[result.origin], f"{name} of {result.pair.provider}")
     proof = result.diagnosis.as_json()
@@ -65,22 +63,16 @@ def stored(
     for detail, text in result.details.items():
         _row(screen, detail.replace("_", " "), plain(text))
     problems(screen, result.diagnosis)
-    screen.line(f"\nNext: {_following(result, program, migrates)}")
-
-
-def _following(result: Stored, program: str, migrates: str) -> str:
     if result.verb == "rotate":
-        follows = "a Django or Flask app that reads the file follows by itself"
-        return f"restart what was started with the old URLs; {follows}"
-    if migrates and not result.owns_nothing:
-        return migrates
-    return f"{program} doctor"
+        apps = "a Django or Flask app that reads the file follows by itself"
+        follows = f"restart what was started with the old URLs; {apps}"
+    screen.line(f"\nNext: {follows}")
 
 
-def connections(screen: Screen, listed: Sequence[Listed], program: str) -> None:
-    """A line for each connection; the one in use is marked."""
+def connections(screen: Screen, listed: Sequence[Listed], create: str) -> None:
+    """A line for each connection, the one in use marked; without any, the command to `create`."""
     if not listed:
-        screen.line(f"no connections\n\nNext: {program} create")
+        screen.line(f"no connections\n\nNext: {create}")
         return
     rows = [(plain(one.id), plain(one.name), _day(one.created_at)) for one in listed]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
@@ -161,6 +153,8 @@ def _proof(endpoint: dict[str, Any]) -> str:
         parts.append("no TLS")
     if endpoint.get("latency_ms") is not None:
         parts.append(f"{endpoint['latency_ms']:.{1 if endpoint['latency_ms'] >= 1 else 2}f} ms")
+    if endpoint["kind"] == "transaction-pooler" and endpoint.get("prepared_statements"):
+        parts.append("keeps prepared statements")
     slots = endpoint.get("slots")
     if slots and slots.get("allowed"):
         parts.append(f"{slots['used']} of {slots['allowed']} connections used")

@@ -10,6 +10,10 @@ In settings::
 In a project's own code and commands::
 
     from ppg_integrations.django import DirectCommand, direct_connection
+
+In its servers and workers, beside all that runs on ``default``::
+
+    from ppg_integrations.django import advisory_lock, direct_session, listen
 """
 
 from __future__ import annotations
@@ -19,9 +23,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .commands import DirectCommand
     from .routing import direct_connection
+    from .sessions import advisory_lock, direct_session, listen
     from .settings import databases
 
-__all__ = ["DirectCommand", "databases", "direct_connection"]
+__all__ = [
+    "DirectCommand",
+    "advisory_lock",
+    "databases",
+    "direct_connection",
+    "direct_session",
+    "listen",
+]
 
 
 # Looked up on first use: settings import this package before Django can be used, and what they
@@ -41,4 +53,8 @@ if not TYPE_CHECKING:
             from .commands import DirectCommand
 
             return DirectCommand
+        if name in ("advisory_lock", "direct_session", "listen"):
+            from . import sessions
+
+            return getattr(sessions, name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from django.apps import AppConfig
+from django.core.checks import Tags, register
+
+from . import installed
+
+if TYPE_CHECKING:
+    from django.core.checks import CheckMessage
 
 
 class PPGConfig(AppConfig):
@@ -13,8 +21,22 @@ class PPGConfig(AppConfig):
     verbose_name = "Pooled and direct PostgreSQL"
 
     def ready(self) -> None:
-        from . import checks, commands, wrapping
+        from . import commands, wrapping
 
         wrapping.install()
-        checks.register()
+        register(_check_settings, installed.TAG)
+        register(_check_servers, Tags.database)
         commands.route_optional()
+
+
+# Servers run no checks, and their workers need not keep in memory what those need.
+def _check_settings(**given: Any) -> list[CheckMessage]:
+    from . import checks
+
+    return checks.check_settings(**given)
+
+
+def _check_servers(**given: Any) -> list[CheckMessage]:
+    from . import checks
+
+    return checks.check_servers(**given)

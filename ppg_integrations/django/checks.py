@@ -12,7 +12,7 @@ Hazards known to break behind a transaction pooler that settings do not show (te
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from django.apps import apps
 from django.conf import settings
@@ -20,27 +20,26 @@ from django.core import checks
 from django.core.checks import CheckMessage
 from django.db import connections
 
-from ppg_integrations import hosts, names
+from ppg_integrations import hosts, names, preparing
+from ppg_integrations.failures import address
+from ppg_integrations.hostport import DEFAULT_PORT
 from ppg_integrations.parameters import startup_options
 from ppg_integrations.problems import Problem, Severity
 
 from . import routing, state, swapping, wrapping
 from .findings import PROBLEMS, SESSION_APPS, TABLE
+from .wishes import MAX_AGE, is_asgi
 
-TAG: Final = "ppg"
-
+if TYPE_CHECKING:
+    from ppg_integrations.doctor import Diagnosis
 
 _SEVERITIES: Final[dict[str, Severity]] = {"E": "error", "W": "warning", "I": "info"}
 _LEVELS: Final = {"E": checks.Error, "W": checks.Warning, "I": checks.Info}
 
 
-def register() -> None:
-    """Called once, by the app's ``ready()``."""
-    checks.register(check_settings, TAG)
-    checks.register(check_servers, checks.Tags.database)
-
-
-def check_settings(databases: Iterable[str] | None = None, **_: Any) -> list[CheckMessage]:
+def check_settings(
+    databases: Iterable[str] | None = None, *, diagnosis: Diagnosis | None = None, **_: Any
+) -> list[CheckMessage]:
     """Everything that shows without a connection.
 
     A missing URL is only a warning here: ``makemigrations`` and tests without a database need none.
@@ -48,15 +47,16 @@ def check_settings(databases: Iterable[str] | None = None, **_: Any) -> list[Che
 
     Args:
         databases: aliases that are to be looked at more closely.
+        diagnosis: what the servers of one of the pairs have said.
     """
-    found = [*_commands(), *_session_apps()]
+    found = [*_commands(), *_session_apps(), *_shared()]
     asked = {*(databases or ())}
     if asked == {*connections}:
         asked = set()  # as Django from 6.1 on says it where none was named
     for entry in state.registered():
         pooled: list[CheckMessage] = []
         if routing.still_ours(entry) and entry.pair is not None:
-            pooled += _pooled(entry)
+            pooled += _pooled(entry, diagnosis)
         found += _pair(entry, asked, {str(message.id) for message in pooled})
         found += pooled
     return found
@@ -66,9 +66,11 @@ def check_settings(databases: Iterable[str] | None = None, **_: Any) -> list[Che
 _OF_THE_PAIR: Final = ("ppg.E001", "ppg.W010", "ppg.W013", "ppg.I001", "ppg.I002")
 
 
-def hazards() -> Iterator[Problem]:
+def hazards(diagnosis: Diagnosis) -> Iterator[Problem]:
     """The settings checks for ``doctor``, but for what it finds by itself in the pair of URLs."""
-    for message in check_settings():
+    for entry in state.registered():
+        yield from _unkept(entry, diagnosis)
+    for message in check_settings(diagnosis=diagnosis):
         if message.id not in _OF_THE_PAIR:
             severity = _SEVERITIES[str(message.id).removeprefix("ppg.")[0]]
             yield Problem(str(message.id), severity, message.msg, message.hint or "")
@@ -80,8 +82,6 @@ def check_servers(databases: Sequence[str] | None = None, **_: Any) -> list[Chec
     ``migrate``, the test runner and ``check --database`` ask. Outside any of them Django calls this
     with no alias, or from 6.1 on not at all.
     """
-    from ppg_integrations.doctor import diagnose
-
     found: list[CheckMessage] = []
     asked = {*(databases or ())}
     for entry in state.registered():
@@ -93,7 +93,11 @@ def check_servers(databases: Sequence[str] | None = None, **_: Any) -> list[Chec
             and entry.pair is not None
             and not swapping.is_swapped(entry.pooled_alias)
         ):
-            found += [_probed(*problem) for problem in diagnose(entry.pair).problems]
+            from ppg_integrations.doctor import diagnose  # a probe and more, for this alone
+
+            diagnosis = diagnose(entry.pair)
+            diagnosis = diagnosis.with_problems(_unkept(entry, diagnosis))
+            found += [_probed(*problem) for problem in diagnosis.problems]
     return found
 
 
@@ -137,6 +141,28 @@ def _session_apps() -> Iterator[CheckMessage]:
             yield _message("ppg.W009", app=app, why=why, hint=hint)
 
 
+def _shared() -> Iterator[CheckMessage]:
+    """Calls of ``databases()`` that were meant for two databases, and have found one."""
+    seen: dict[tuple[object, ...], state.Registered] = {}
+    for entry in state.registered():
+        if entry.pair is None or not routing.still_ours(entry):
+            continue
+        pooled = entry.pair.pooled
+        servers = tuple((each.host, each.port or DEFAULT_PORT) for each in pooled.hosts)
+        first = seen.setdefault((servers, pooled.dbname, pooled.user), entry)
+        if first is not entry and first.pair is not None:
+            yield _message(
+                "ppg.W016",
+                alias=first.pooled_alias,
+                source=first.pair.pooled_source,
+                other=entry.pooled_alias,
+                other_source=entry.pair.pooled_source,
+                database=pooled.dbname,
+                user=pooled.user,
+                host=address(pooled),
+            )
+
+
 def _pair(entry: state.Registered, asked: set[str], said: set[str]) -> Iterator[CheckMessage]:
     alias = entry.pooled_alias
     values = swapping.at_rest(alias)
@@ -173,13 +199,35 @@ def _missing(entry: state.Registered, identity: str) -> Iterator[CheckMessage]:
         yield _message(identity, text=entry.error.message, hint=entry.error.hint)
 
 
-def _pooled(entry: state.Registered) -> Iterator[CheckMessage]:
+def _prepares(entry: state.Registered) -> Any:
+    """After how many times the pooled alias prepares a statement; None: never.
+
+    Without server-side binding it never does, whatever ``prepare_threshold`` says: psycopg's
+    client-side cursors prepare nothing.
+    """
+    if entry.forced or entry.pair is None or entry.pair.one_endpoint:
+        return None  # a session of its own
+    options = swapping.at_rest(entry.pooled_alias).get("OPTIONS", {})
+    binds = options.get("server_side_binding") is True
+    return options.get("prepare_threshold") if binds else None
+
+
+def _unkept(entry: state.Registered, diagnosis: Diagnosis) -> tuple[Problem, ...]:
+    """Statements that are prepared, for a pooler that was seen to forget them."""
+    if entry.pair != diagnosis.pair or not routing.still_ours(entry):
+        return ()
+    wanted = _prepares(entry) is not None
+    return preparing.lost(diagnosis.pair, diagnosis.pooled, wanted=wanted)
+
+
+def _pooled(entry: state.Registered, diagnosis: Diagnosis | None) -> Iterator[CheckMessage]:
     """Hazards of the pooled alias, and the two hosts against what their names say."""
     alias = entry.pooled_alias
     values = swapping.at_rest(alias)
     age = values["CONN_MAX_AGE"]
-    asgi = bool(getattr(settings, "ASGI_APPLICATION", None))
-    if age != 0 and asgi:
+    asgi = is_asgi() or bool(getattr(settings, "ASGI_APPLICATION", None))
+    # Our own default is another one where an ASGI server imports the settings; here none does.
+    if age != 0 and asgi and (is_asgi() or not (entry.usual_age and age == MAX_AGE)):
         yield _message("ppg.W006", alias=alias, age=age)
     if age != 0 and not values["CONN_HEALTH_CHECKS"]:
         yield _message("ppg.W007", alias=alias, age=age)
@@ -196,8 +244,12 @@ def _pooled(entry: state.Registered) -> Iterator[CheckMessage]:
         yield _message("ppg.W001", alias=alias)
     if options.get("pool") and not asgi:
         yield _message("ppg.W005", alias=alias)
-    if options.get("prepare_threshold") is not None:
-        yield _message("ppg.W008", alias=alias, value=options["prepare_threshold"])
+    asked = diagnosis is not None and diagnosis.pair == entry.pair
+    kept = diagnosis.pooled.prepared if asked and diagnosis else None
+    # Whoever says databases(prepared=True) says that the pooler can.
+    said = entry.connect_settings.prepared or (entry.pair and preparing.is_documented(entry.pair))
+    if _prepares(entry) is not None and kept is None and not said:
+        yield _message("ppg.W008", alias=alias, value=_prepares(entry))
 
 
 def _unprepared(entry: state.Registered) -> Iterator[CheckMessage]:

@@ -76,6 +76,7 @@ class DirectCommand(_Base):
     """
 
     def execute(self, *args: Any, **options: Any) -> str | None:
+        """Django's own, while the aliases of the pairs are exchanged."""
         try:
             with ExitStack() as stack:
                 for entry in self._pairs(options):
@@ -187,7 +188,7 @@ def route_optional() -> None:
 
 
 def named_commands() -> list[str]:
-    """The setting PPG_DIRECT_COMMANDS: names of further commands to route."""
+    """The setting PPG_DIRECT_COMMANDS: names of further commands that run direct."""
     from django.conf import settings
 
     return [*getattr(settings, "PPG_DIRECT_COMMANDS", ())]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from ppg_integrations.conversions import CONNECT_TIMEOUT
+from ppg_integrations import conversions
 from ppg_integrations.encryption import secured
 from ppg_integrations.errors import ConfigurationError
 from ppg_integrations.parameters import SECRET, startup_options
@@ -84,7 +84,8 @@ def _pooled(url: PostgresURL, wishes: Wishes, environ: Mapping[str, str]) -> Ent
         disable_server_side_cursors=True,
     )
     # prepare_threshold stays out: Django sets None itself on psycopg 3, and psycopg2 refuses it.
-    _set_options(entry, wishes.options)
+    pool = wishes.pool(environ)
+    _set_options(entry, pool, _prepared(wishes), wishes.options, direct=False)
     return entry
 
 
@@ -93,16 +94,25 @@ def _direct(url: PostgresURL, wishes: Wishes) -> Entry:
         engine=wishes.engine, conn_max_age=0, conn_health_checks=False
     )
     options = {name: value for name, value in wishes.options.items() if name != "pool"}
-    _set_options(entry, options, wishes.direct_options)
+    _set_options(entry, options, wishes.direct_options, direct=True)
     return entry
+
+
+def _prepared(wishes: Wishes) -> Options:
+    if not wishes.connect.prepared:
+        return {}
+    from ppg_integrations import preparing
+
+    return preparing.django_options()
 
 
 def _secured(url: PostgresURL, wishes: Wishes) -> PostgresURL:
     return secured(url, wishes.connect.sslmode)
 
 
-def _set_options(entry: Entry, *layers: Options) -> None:
-    options: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT, **entry.get("OPTIONS", {})}
+def _set_options(entry: Entry, *layers: Options, direct: bool) -> None:
+    waits = conversions.patience(direct=direct)
+    options: dict[str, Any] = {**waits, **entry.get("OPTIONS", {})}
     for layer in layers:
         options = merged(options, layer)
     for name in SECRET & options.keys():

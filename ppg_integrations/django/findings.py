@@ -49,13 +49,16 @@ TABLE: Final = {
     ),
     "ppg.W005": _Row(
         "the pooled alias {alias!r} has Django's native pool in front of the provider's pooler",
-        "Under WSGI take OPTIONS['pool'] out, and let CONN_MAX_AGE keep connections.",
+        "Under WSGI take OPTIONS['pool'] out, and let CONN_MAX_AGE keep connections: that is"
+        " faster, and threads pass them on where there are too few. Under ASGI databases() finds"
+        " out by itself that a pool is needed.",
     ),
     "ppg.W006": _Row(
         "ASGI_APPLICATION is set and CONN_MAX_AGE of {alias!r} is {age}: under ASGI nothing closes"
         " persistent connections, see Django's notes on persistent connections",
-        "databases(conn_max_age=0), and to save the logins Django's native pool:"
-        " options={{'pool': {{'min_size': 0, 'max_size': 4}}}}",
+        "Leave conn_max_age out: under an ASGI server databases() then uses Django's native pool."
+        " Under `runserver` of daphne, and with other threads than those of requests, say it:"
+        " databases(asgi=True).",
     ),
     "ppg.W007": _Row(
         "CONN_HEALTH_CHECKS of {alias!r} is off while CONN_MAX_AGE is {age}: the first request"
@@ -64,10 +67,11 @@ TABLE: Final = {
         " ago (alive_window), or set conn_max_age=0.",
     ),
     "ppg.W008": _Row(
-        "OPTIONS['prepare_threshold'] of the pooled alias {alias!r} is {value}: a prepared"
-        " statement is known to one server connection only",
-        "Take it out; Django's default, None, prepares nothing. Keep it where the pooler tracks"
-        " prepared statements (PgBouncer 1.21 with max_prepared_statements), and silence this.",
+        "OPTIONS['prepare_threshold'] of the pooled alias {alias!r} is {value}, with"
+        " server_side_binding: a prepared statement is known to one server connection only, unless"
+        " the pooler keeps track of it",
+        "Take it out; Django's default, None, prepares nothing. Where `manage.py ppg_connect"
+        " doctor` says that the pooler keeps prepared statements: databases(prepared=True).",
     ),
     "ppg.W009": _Row(
         "{app} needs a session of its own, and requests run through a transaction pooler: {why}",
@@ -95,6 +99,13 @@ TABLE: Final = {
         "Another app replaces django.db.connections.create_connection, or keeps connections of its"
         " own: move it up in INSTALLED_APPS, before ppg_integrations.django.",
     ),
+    "ppg.W016": _Row(
+        "{other!r} ({other_source}) is the database of {alias!r} ({source}) once more: {database},"
+        " for the user {user}, of {host}",
+        "Variables of the environment win over an env_file: call databases(environ={{}}, ...) where"
+        " the file of {other!r} is to count, or give it pooled= and direct=. Where one database is"
+        ' meant: SILENCED_SYSTEM_CHECKS = ["ppg.W016"].',
+    ),
     "ppg.I001": _Row("{text}", "{hint}"),
     "ppg.I002": _Row(
         "{alias!r} and {direct!r} are one endpoint, {host}: there is no pooler in between",
@@ -106,7 +117,12 @@ TABLE: Final = {
 SESSION_APPS: Final = {
     "django_tenants": (
         "it sets search_path for the session, so one tenant may read another's rows",
-        "Leave TENANT_LIMIT_SET_CALLS off and turn ATOMIC_REQUESTS on, or use a session pooler.",
+        (
+            "Leave TENANT_LIMIT_SET_CALLS off and turn ATOMIC_REQUESTS on, which covers the view"
+            " alone: middleware and the saving of sessions run outside it, so keep"
+            " django.contrib.sessions in SHARED_APPS only. To cover all of a request, give it a"
+            " session pooler or the direct URL."
+        ),
     ),
     "pgpubsub": ("it waits for LISTEN", "Run `listen` under direct_connection()."),
     "channels_postgres": ("it waits for LISTEN", "Give CHANNEL_LAYERS the direct alias's values."),
@@ -150,4 +166,5 @@ PROBLEMS: Final = {
     "usage-unknown": 125,
     "replica-unreachable": 126,
     "woke-up": 127,
+    "prepared-lost": 128,
 }

@@ -6,6 +6,7 @@ when it connects. Nothing is done before something does, so that settings import
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import warnings
@@ -14,6 +15,7 @@ from weakref import WeakSet
 
 from django.db import connections
 
+from ppg_integrations.current import MOMENT
 from ppg_integrations.errors import PPGError, PPGWarning
 
 from . import state, swapping
@@ -64,6 +66,7 @@ class Followed:
         self._source = source
         self._pair = pair  #: in use
         self._seen = pair  #: looked at last, in use or not
+        self._looked = -math.inf
         self._made: dict[str, Entry] = {}
         self._current: CurrentPair | None = None
         self._lock = threading.Lock()
@@ -80,9 +83,17 @@ class Followed:
                     self._seen = found
         return self._pair
 
-    def url(self, half: Half) -> PostgresURL | None:
-        """One half of the pair as it is now; None where it has lost that half."""
-        url: PostgresURL | None = getattr(self.pair(), half)
+    def url(self, half: Half, now: float) -> PostgresURL | None:
+        """One half of the pair as it was a moment ago; None where it has lost that half.
+
+        Args:
+            now: by :func:`time.monotonic`. A busy process looks at the store once in
+                :data:`~ppg_integrations.current.MOMENT`, not in each request.
+        """
+        if now - self._looked >= MOMENT:
+            self.pair()
+            self._looked = now
+        url: PostgresURL | None = getattr(self._pair, half)
         return url
 
     def destination(self, alias: str) -> Destination | None:

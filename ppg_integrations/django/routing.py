@@ -104,6 +104,25 @@ def _outcome(entry: state.Registered) -> Outcome:
         return "direct"
     if not still_ours(entry):
         return "not ours"
+    check(entry)
+    parameters = direct_parameters(entry)
+    settings = connections.settings[entry.pooled_alias]
+    same = all(settings[key] == parameters[key] for key in ("HOST", "PORT", "USER", "NAME"))
+    if same and not swapping.is_swapped(entry.pooled_alias):
+        return "one endpoint"
+    if connections[entry.pooled_alias].in_atomic_block:
+        return "in a transaction"
+    return "direct"
+
+
+def check(entry: state.Registered) -> None:
+    """Nothing, where a pair has a direct alias that leads somewhere.
+
+    Raises:
+        MissingDirectURLError: there is no direct URL.
+        MissingURLError: there is no URL at all.
+        ConfigurationError: ``DATABASES`` has lost the alias.
+    """
     for alias in (entry.pooled_alias, entry.direct_alias):
         if connections.settings.get(alias, {}).get("ENGINE") == state.UNCONFIGURED:
             error = entry.problem(alias)
@@ -115,14 +134,6 @@ def _outcome(entry: state.Registered) -> Outcome:
             f"{entry.pooled_alias!r}",
             hint="Keep both: the direct one says where migrations go.",
         )
-    parameters = direct_parameters(entry)
-    settings = connections.settings[entry.pooled_alias]
-    same = all(settings[key] == parameters[key] for key in ("HOST", "PORT", "USER", "NAME"))
-    if same and not swapping.is_swapped(entry.pooled_alias):
-        return "one endpoint"
-    if connections[entry.pooled_alias].in_atomic_block:
-        return "in a transaction"
-    return "direct"
 
 
 def direct_parameters(entry: state.Registered) -> dict[str, Any]:

@@ -44,10 +44,12 @@ def databases(
     direct_options: Options | None = None,
     test: Options | None = None,
     serverless: bool | None = None,
+    asgi: bool | None = None,
     allow_mismatch: Collection[str] = (),
     connect_deadline: float | None = None,
     alive_window: float | None = None,
     sslmode: str | None = None,
+    prepared: bool | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """``DATABASES`` for one pair of URLs: ``{"default": <pooled>, "direct": <direct>}``.
@@ -74,13 +76,16 @@ def databases(
             file. A replica in those counts only where the pair comes from there, too.
         engine: any PostgreSQL ENGINE, of PostGIS or django-tenants say. Django's own by default.
         conn_max_age: seconds for which requests keep a connection, ``math.inf`` for ever; 60 by
-            default, and 0 on serverless platforms or with Django's native pool.
+            default, and 0 on serverless platforms, under ASGI, or with Django's native pool.
         conn_health_checks: of the pooled alias; on by default.
         options: merged into OPTIONS of both aliases, dictionaries in it too. ``pool`` goes to the
             pooled one only.
         direct_options: merged into OPTIONS of the direct alias last.
         test: TEST of the pooled alias. The direct one mirrors it.
         serverless: whether processes may be frozen between requests; found out by default.
+        asgi: whether an ASGI server imports the settings; found out by default. Requests then have
+            connections from Django's native pool, of 10 at most in each process, where psycopg 3
+            and psycopg_pool are installed and `engine` is Django's; else each opens its own.
         allow_mismatch: ``"user"``, ``"database"``, or both, where the two URLs differ in them on
             purpose.
         connect_deadline: seconds for opening one connection while the server wakes, restarts or is
@@ -89,6 +94,8 @@ def databases(
             health check; ``PPG_ALIVE_WINDOW``, else 5. 0 checks it in each request.
         sslmode: the least one of URLs that lead to another machine (``require``, ``verify-ca`` or
             ``verify-full``); ``PPG_SSLMODE``, else what their hosts demand.
+        prepared: whether statements are prepared behind the pooler, which has to keep track of
+            them (``ppg_connect doctor`` asks it); ``PPG_PREPARED``, else False. Needs psycopg 3.
         environ: read instead of ``os.environ``.
 
     Raises:
@@ -108,7 +115,8 @@ def databases(
             direct_options,
             test,
             serverless,
-            (connect_deadline, alive_window, sslmode),
+            (connect_deadline, alive_window, sslmode, prepared),
+            asgi,
         )
         urls = (pooled, direct, replica)
         if pooled is None and direct is None:  # else no API is asked
@@ -240,6 +248,7 @@ def _registered(
             aliases[2] if len(made) > 2 else None,
             wishes.connect if wishes else DEFAULT,
             source,
+            wishes is not None and wishes.max_age is None,
         )
     )
     return dict(zip(aliases, made, strict=False))

@@ -10,14 +10,15 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from ppg_integrations.connect_settings import DEFAULT, ConnectSettings
 from ppg_integrations.errors import MissingDirectURLError, PPGError
-from ppg_integrations.pair import ConnectionPair
+from ppg_integrations.value import Value
 
 if TYPE_CHECKING:
     from ppg_integrations.current import CurrentPair
+    from ppg_integrations.pair import ConnectionPair
 
     from .following import Followed
 
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 UNCONFIGURED: Final = "ppg_integrations.django.unconfigured"
 
 
-class Place(NamedTuple):
+class Place(Value):
     """Where the settings of an alias lead."""
+
+    __slots__ = ("unconfigured", "host", "port", "user", "name")  # noqa: RUF023 - the arguments
 
     unconfigured: bool
     host: str
@@ -42,7 +45,8 @@ class Place(NamedTuple):
 
     def same_server(self, other: Place) -> bool:
         """Whether both lead to one server, whatever the user and the database there."""
-        return self[:3] == other[:3]
+        here = (self.unconfigured, self.host, self.port)
+        return here == (other.unconfigured, other.host, other.port)
 
     def likeness(self, other: Place) -> int:
         """0 for another server, 3 for the same user and database of the same server."""
@@ -88,6 +92,7 @@ class Registered:
             half of the pair: :func:`find` does not know it, so nothing is routed there.
         connect_settings: how connections of these aliases are opened and kept.
         source: what to do when the pair changes; None without a pair.
+        usual_age: nobody has said how long the pooled alias keeps connections.
         followed: what follows the pair; None until a connection is prepared.
     """
 
@@ -104,6 +109,7 @@ class Registered:
         "pooled_alias",
         "replica_alias",
         "source",
+        "usual_age",
     )
 
     def __init__(
@@ -119,6 +125,7 @@ class Registered:
         replica_alias: str | None = None,
         connect_settings: ConnectSettings = DEFAULT,
         source: Source | None = None,
+        usual_age: bool = False,
     ) -> None:
         self.pooled_alias = pooled_alias
         self.direct_alias = direct_alias
@@ -131,6 +138,7 @@ class Registered:
         self.replica_alias = replica_alias
         self.connect_settings = connect_settings
         self.source = source
+        self.usual_age = usual_age
         self.followed: Followed | None = None
 
     @property
@@ -152,6 +160,8 @@ class Registered:
 
 
 _calls: list[Registered] = []
+#: The same by the aliases of either half, so that a process with many looks none of them through.
+_by_alias: dict[str, list[Registered]] = {}
 _failures: dict[int, tuple[PPGError, float]] = {}
 #: Seconds within which Django's next import of a settings module that failed is the same attempt.
 _SAME_ATTEMPT: Final = 10.0
@@ -160,6 +170,8 @@ _SAME_ATTEMPT: Final = 10.0
 def register(entry: Registered) -> None:
     """Keeps a call."""
     _calls.append(entry)
+    for alias in (entry.pooled_alias, entry.direct_alias):
+        _by_alias.setdefault(alias, []).append(entry)
 
 
 def fail(call: tuple[object, ...], environ: Mapping[str, str], error: PPGError) -> None:
@@ -201,8 +213,9 @@ def current() -> Registered | None:
 
 def find(alias: str) -> Registered | None:
     """The pair that an alias belongs to, as either half; None for an alias that is not ours."""
-    for entry in registered():
-        if alias in (entry.pooled_alias, entry.direct_alias):
+    for entry in _by_alias.get(alias, ()):
+        pooled = entry.pooled_alias
+        if _best(_by_alias[pooled]).get(pooled) is entry and _live(pooled) != {}:
             return entry
     return None
 
@@ -210,18 +223,24 @@ def find(alias: str) -> Registered | None:
 def clear() -> None:
     """Forgets everything. For tests that call ``databases()`` without a Django project."""
     _calls.clear()
+    _by_alias.clear()
     _failures.clear()
 
 
 def _pairs() -> list[Registered]:
+    """All that count, in the order of their calls."""
+    return [*_best(_calls).values()]
+
+
+def _best(calls: list[Registered]) -> dict[str, Registered]:
     """One call for each pooled alias: the last of those that Django's values fit best."""
     best: dict[str, Registered] = {}
-    for entry in _calls:
+    for entry in calls:
         rival = best.get(entry.pooled_alias)
         if rival is None or _fit(entry) >= _fit(rival):
             best.pop(entry.pooled_alias, None)
             best[entry.pooled_alias] = entry
-    return [*best.values()]
+    return best
 
 
 def _fit(entry: Registered) -> tuple[int, int]:

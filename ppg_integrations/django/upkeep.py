@@ -1,6 +1,6 @@
 """How one ``DatabaseWrapper`` opens its connection, and when it gives up one that it has.
 
-Five methods of the wrapper are replaced on the instance; each goes on to the class's own, which
+Seven methods of the wrapper are replaced on the instance; each goes on to the class's own, which
 Sentry and others patch.
 """
 
@@ -18,6 +18,7 @@ from django.db.utils import Error as DjangoError
 from ppg_integrations import connecting, liveness
 
 from . import native_pool
+from .sharing import Sharing
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
 
     from .following import Destination, Followed
 
-#: Seconds between two looks, within one request, at a connection that is in use.
-_PAUSE: Final = 1.0
 #: Seconds within which a connection was in use: there is no need to look at its socket.
 _MOMENT: Final = 0.05
+#: Seconds between two looks, within one request, at a connection that is in use.
+_PAUSE: Final = 1.0
 
 
 class _LaterError(Exception):
@@ -60,6 +61,9 @@ class Upkeep:
         self._class_initialise = self._replace("init_connection_state", self._initialise)
         self._class_check = self._replace("close_if_health_check_failed", self._check)
         self._class_cursor = self._replace("create_cursor", self._cursor)
+        self._class_open = self._replace("get_new_connection", self._open)
+        self._class_rest = self._replace("close_if_unusable_or_obsolete", self._rest)
+        self._sharing = Sharing(wrapper)
 
     def _replace(self, name: str, ours: Callable[..., Any]) -> Callable[..., Any]:
         wrapper = self._wrapper
@@ -82,6 +86,7 @@ class Upkeep:
             self._class_connect()
             return
         self._leads_to = destination
+        sharing = self._sharing
         later = None
         try:
             connecting.patiently(
@@ -90,6 +95,8 @@ class Upkeep:
                 errors=(wrapper.Database.Error,),
                 # Django's native pool tries again by itself, and waits as long as it is told to.
                 deadline=0.0 if native_pool.is_used(wrapper) else self._settings.connect_deadline,
+                line=sharing.place(destination),
+                take=sharing.take,
             )
         except _LaterError as error:
             later = error.error
@@ -137,11 +144,29 @@ class Upkeep:
                 parameters["connect_timeout"] = math.ceil(limit)
         return parameters
 
+    def _open(self, parameters: dict[str, Any]) -> Any:
+        leads_to = self._leads_to
+        passed = self._sharing.taken(leads_to.url if leads_to is not None else None)
+        if passed is None:
+            return self._class_open(parameters)
+        wrapper = self._wrapper
+        wrapper.isolation_level = passed.isolation_level
+        if wrapper.close_at is not None and wrapper.settings_dict["CONN_MAX_AGE"]:
+            wrapper.close_at = passed.close_at
+        return passed.connection
+
     def _initialise(self) -> None:
         self._class_initialise()
         self._is_ready = True
 
     # ------------------------------------------------------------ keeping
+
+    def _rest(self) -> None:
+        opened = self._opened
+        if opened is None or self._wrapper.connection is None:
+            self._class_rest()
+        else:
+            self._sharing.end(opened.url, self._class_rest)
 
     def _cursor(self, name: str | None = None) -> Any:
         cursor = self._class_cursor(name)
@@ -157,6 +182,8 @@ class Upkeep:
         rested for a moment, and keep away from what may be in use.
         """
         wrapper, opened = self._wrapper, self._opened
+        if self._sharing.rests:
+            self._sharing.resume()
         if wrapper.connection is None or opened is None:
             self._class_check()
             return
@@ -172,7 +199,7 @@ class Upkeep:
                 return
         if may_go and (is_first or now - self._looked >= _PAUSE):
             self._looked = now
-            if self._is_outdated(opened) and (is_first or not self._has_cursors()):
+            if self._is_outdated(opened, now) and (is_first or not self._has_cursors()):
                 wrapper.close()
                 return
         self._last_used = now
@@ -201,8 +228,8 @@ class Upkeep:
         except TimeoutError:
             return False
 
-    def _is_outdated(self, opened: Destination) -> bool:
-        url = self._followed.url(opened.half)
+    def _is_outdated(self, opened: Destination, now: float) -> bool:
+        url = self._followed.url(opened.half, now)
         if url is opened.url or url is None:
             return False
         if url == opened.url:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ppg_integrations.connect_settings import DEFAULT, ConnectSettings
+from ppg_integrations.conversions import CONNECT_TIMEOUT
 from ppg_integrations.errors import ConfigurationError
 from ppg_integrations.serverless import platform
 
@@ -34,6 +36,7 @@ class Wishes:
 
     __slots__ = (
         "_connect",
+        "asgi",
         "connect",
         "direct_options",
         "engine",
@@ -53,7 +56,8 @@ class Wishes:
         direct_options: Options | None,
         test: Options | None,
         serverless: bool | None,
-        connect: tuple[float | None, float | None, str | None] = (None, None, None),
+        connect: tuple[float | None, float | None, str | None, bool | None] = (None,) * 4,
+        asgi: bool | None = None,
     ) -> None:
         self.engine = _engine(engine)
         self.max_age = _seconds(max_age)
@@ -64,6 +68,7 @@ class Wishes:
         )
         self.test = _mapping("test", test, '{"NAME": "test_shop"}')
         self.serverless = serverless
+        self.asgi = asgi
         self.connect = DEFAULT
         self._connect = connect
 
@@ -73,9 +78,13 @@ class Wishes:
         Args:
             environ: the variables that have a say in it.
         """
-        deadline, window, sslmode = self._connect
+        deadline, window, sslmode, prepared = self._connect
         self.connect = ConnectSettings.of(
-            environ, connect_deadline=deadline, alive_window=window, sslmode=sslmode
+            environ,
+            connect_deadline=deadline,
+            alive_window=window,
+            sslmode=sslmode,
+            prepared=prepared,
         )
 
     def pooled_max_age(self, environ: Mapping[str, str]) -> int | None:
@@ -90,10 +99,34 @@ class Wishes:
             return 0
         if self.max_age is not None:
             return None if self.max_age == float("inf") else int(self.max_age)
-        serverless = self.serverless
-        if serverless is None:
-            serverless = platform(environ) is not None
-        return 0 if serverless else MAX_AGE
+        return 0 if self._is_serverless(environ) or self._is_asgi() else MAX_AGE
+
+    def pool(self, environ: Mapping[str, str]) -> Options:
+        """Django's native pool as an option, where nothing else may keep connections."""
+        theirs = self.max_age is not None or "pool" in self.options
+        if theirs or not self._is_asgi() or self._is_serverless(environ):
+            return {}
+        from . import asgi
+
+        # Another package's ENGINE may know nothing of pools, or keep something in a connection.
+        if self.engine not in (None, *_POSTGRES) or not asgi.has_pool():
+            return {}
+        return {"pool": asgi.pool(self.connect.connect_deadline or CONNECT_TIMEOUT)}
+
+    def _is_serverless(self, environ: Mapping[str, str]) -> bool:
+        return platform(environ) is not None if self.serverless is None else self.serverless
+
+    def _is_asgi(self) -> bool:
+        return is_asgi() if self.asgi is None else self.asgi
+
+
+def is_asgi() -> bool:
+    """Whether an ASGI server imports the settings, or has.
+
+    ``asgi.py`` imports this module of Django's before anything reads the settings, whatever the
+    server is that imports ``asgi.py``; nothing else does.
+    """
+    return "django.core.asgi" in sys.modules
 
 
 def checked_aliases(aliases: Sequence[str]) -> Aliases:

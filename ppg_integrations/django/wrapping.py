@@ -14,9 +14,6 @@ from typing import Final
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from .following import followed
-from .upkeep import Upkeep
-
 #: Where a prepared wrapper keeps its upkeep.
 _ATTRIBUTE: Final = "_ppg_upkeep"
 
@@ -52,8 +49,13 @@ def prepare(wrapper: BaseDatabaseWrapper) -> None:
     """Prepares a wrapper of an alias that leads to a pair; leaves every other one as it is."""
     if wrapper.vendor != "postgresql" or is_prepared(wrapper):
         return
+    # Here, as setting Django up would pay for it, in commands that never connect, too.
+    from .following import followed
+
     found = followed(wrapper.alias)
     if found is not None:
+        from .upkeep import Upkeep
+
         setattr(wrapper, _ATTRIBUTE, Upkeep(wrapper, found))
 
 

@@ -25,6 +25,8 @@ from .loading import load
 if TYPE_CHECKING:
     from flask import Flask
 
+    from ppg_integrations.doctor import Diagnosis
+
     from .state import State
 
 #: Set by Flask for its own commands. A program that `run` starts may serve by `app.run()`, which
@@ -88,10 +90,10 @@ def _perform(ctx: click.Context, options: Mapping[str, Any], screen: Screen) -> 
     if options["verb"] in _OF_THE_FILE and not options.get("env_file"):
         _tell_of_files(ctx, options["verb"], state, screen)
 
-    def hazards() -> Any:
+    def hazards(diagnosis: Diagnosis) -> Any:
         from .hazards import hazards
 
-        return () if app is None or state is None else hazards(app, state)
+        return () if app is None or state is None else hazards(app, state, diagnosis)
 
     return frontend.perform(
         options,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager
 from logging import DEBUG, WARNING
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from flask.sansio.app import App
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+    from ppg_integrations.advisory import AdvisoryLock
     from ppg_integrations.endpoint import Endpoint
+    from ppg_integrations.listening import Notification
     from ppg_integrations.pair import ConnectionPair
     from ppg_integrations.urls import PostgresURL
 
@@ -190,6 +193,36 @@ class PPG:
     ) -> psycopg_pool.AsyncConnectionPool[Any]:
         """:meth:`.State.async_connection_pool` of the current app."""
         return current_state().async_connection_pool(direct=direct, bind=bind, **options)
+
+    def listen(
+        self,
+        *channels: str,
+        bind: str | None = None,
+        timeout: float | None = None,
+        stop: Callable[[], bool] | None = None,
+        catch_up: Callable[[], object] | None = None,
+    ) -> Iterator[Notification]:
+        """:meth:`.State.listen` of the current app."""
+        return current_state().listen(
+            *channels, bind=bind, timeout=timeout, stop=stop, catch_up=catch_up
+        )
+
+    def advisory_lock(
+        self,
+        name: str | int,
+        *,
+        wait: float | None = None,
+        shared: bool = False,
+        bind: str | None = None,
+    ) -> AdvisoryLock:
+        """:meth:`.State.advisory_lock` of the current app."""
+        return current_state().advisory_lock(name, wait=wait, shared=shared, bind=bind)
+
+    def direct_session(
+        self, *, autocommit: bool = False, name: str = "", bind: str | None = None
+    ) -> AbstractContextManager[Any]:
+        """:meth:`.State.direct_session` of the current app."""
+        return current_state().direct_session(autocommit=autocommit, name=name, bind=bind)
 
 
 def _check_order(app: App) -> None:

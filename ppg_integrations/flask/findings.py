@@ -28,9 +28,9 @@ TABLE: Final = {
     "prepared-statements": Row(
         "warning",
         "the pooled engine of {engine} has prepare_threshold={value}: a prepared statement is known"
-        " to one server connection only",
-        "Take it out of the engine's options; PPG turns prepared statements off. Keep it where the"
-        " pooler tracks them (PgBouncer 1.21 with max_prepared_statements).",
+        " to one server connection only, unless the pooler keeps track of it",
+        "Take it out of the engine's options; PPG turns prepared statements off. Where `flask ppg"
+        " doctor` says that the pooler keeps them: PPG_PREPARED=1.",
     ),
     "options-overridden": Row(
         "warning",

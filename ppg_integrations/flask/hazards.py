@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ppg_integrations import hosts
+from ppg_integrations import hosts, preparing
 from ppg_integrations.problems import Problem, problem
 
 from . import migrate
@@ -18,12 +18,10 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Engine
 
     from ppg_integrations.current import CurrentPair
+    from ppg_integrations.doctor import Diagnosis
     from ppg_integrations.endpoint import Endpoint
 
     from .state import State
-
-#: After how many times psycopg prepares a statement, where its argument does not say; None: never.
-_THRESHOLD: Final = 5
 
 
 class _Engine(NamedTuple):
@@ -55,16 +53,17 @@ class _Engine(NamedTuple):
         return f"{self.url.host or 'the local socket'}, database {self.url.database or '(default)'}"
 
 
-def hazards(app: Flask, state: State) -> Iterator[Problem]:
+def hazards(app: Flask, state: State, diagnosis: Diagnosis | None = None) -> Iterator[Problem]:
     """All of them, but for those of the pair's URLs.
 
     Args:
         app: its engines are looked at, if Flask-SQLAlchemy has made them.
         state: of the app.
+        diagnosis: what the servers of one of the app's pairs have said.
     """
     for engine in _configured(app):
         if engine.ours:
-            yield from _of_ours(app, state, engine)
+            yield from _of_ours(app, state, engine, diagnosis)
         else:
             yield from _of_another(state, engine)
     pair = None if state.current.error else state.pair
@@ -123,14 +122,16 @@ def _is_pooled(url: URL) -> bool:
     return hosts.classify(url.host or "", url.port or 5432).kind == "pooled"
 
 
-def _of_ours(app: Flask, state: State, engine: _Engine) -> Iterator[Problem]:
+def _of_ours(
+    app: Flask, state: State, engine: _Engine, diagnosis: Diagnosis | None
+) -> Iterator[Problem]:
     yield from _overridden(app, engine)
     endpoint: Endpoint = engine.options["ppg"]
     if endpoint.direct:
         return
     current = endpoint.current
     if current.error is None and not current.pair.one_endpoint:
-        yield from _prepared(engine)
+        yield from _prepared(engine, endpoint, diagnosis)
     made = _made(app, engine.key)
     if made is not None:
         bind = next((key for key, each in state.binds.items() if each is current), None)
@@ -139,12 +140,21 @@ def _of_ours(app: Flask, state: State, engine: _Engine) -> Iterator[Problem]:
         yield from _pool(own, engine, made)
 
 
-def _prepared(engine: _Engine) -> Iterator[Problem]:
-    if engine.url.get_dialect().driver == "psycopg":
-        arguments = engine.options.get("connect_args") or {}
-        value = arguments.get("prepare_threshold", _THRESHOLD)
-        if value is not None:
-            yield problem("prepared-statements", table=TABLE, engine=engine, value=value)
+def _prepared(
+    engine: _Engine, endpoint: Endpoint, diagnosis: Diagnosis | None
+) -> Iterator[Problem]:
+    arguments = engine.options.get("connect_args") or {}
+    value = arguments.get("prepare_threshold", preparing.THRESHOLD)
+    if engine.url.get_dialect().driver != "psycopg" or value is None:
+        return
+    pair, kept = endpoint.current.pair, None
+    if diagnosis is not None and diagnosis.pair == pair:
+        kept = diagnosis.pooled.prepared
+        yield from preparing.lost(pair, diagnosis.pooled, wanted=True)
+    # Whoever sets PPG_PREPARED says that the pooler can.
+    said = endpoint.settings.prepared or preparing.is_documented(pair)
+    if kept is None and not said:
+        yield problem("prepared-statements", table=TABLE, engine=engine, value=value)
 
 
 def _overridden(app: Flask, engine: _Engine) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ from ppg_integrations.sqlalchemy.options import engine_options
 from . import context
 from .endpoint import AppEndpoint
 from .migrate import Migrations
+from .sessions import DirectSessions
 from .wishes import refuse
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ _number: Final = count()
 on_new: Final[list[Callable[[State], None]]] = []
 
 
-class State:
+class State(DirectSessions):
     """The pairs of one app. Its threads may share it.
 
     Attributes:

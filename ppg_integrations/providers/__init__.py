@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from ..errors import ConfigurationError
 
@@ -13,15 +13,65 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 
-class _Row(NamedTuple):
-    target: str  # "module:Class", relative to this package
-    tokens: tuple[str, ...]  # variables of its API token; one that is set means this provider
+class Known:
+    """What reading a kept answer of a provider takes, as its class says it, too.
 
+    Attributes:
+        title: as people write it.
+        variables, api_variables: as of :class:`.Provider`.
+        replica: whether it has read replicas.
+    """
+
+    __slots__ = ("api_variables", "replica", "title", "variables")
+
+    def __init__(
+        self,
+        title: str,
+        api_variables: tuple[str, ...],
+        variables: Mapping[str, tuple[str, ...]],
+        *,
+        replica: bool = False,
+    ) -> None:
+        self.title = title
+        self.api_variables = api_variables
+        self.variables = variables
+        self.replica = replica
+
+
+class _Row:
+    """A provider.
+
+    Args:
+        target: ``module:Class``, relative to this package.
+        tokens: variables of its API token; one that is set means this provider.
+        known: of one whose API shows pairs, so that a kept answer is read without loading it.
+    """
+
+    __slots__ = ("known", "target", "tokens")
+
+    def __init__(self, target: str, tokens: tuple[str, ...], known: Known | None = None) -> None:
+        self.target = target
+        self.tokens = tokens
+        self.known = known
+
+
+_NEON: Final = Known(
+    "Neon",
+    ("NEON_API_HOST",),
+    {
+        "project": ("NEON_PROJECT_ID",),
+        "branch": ("NEON_BRANCH_ID", "NEON_BRANCH"),
+        "database": ("NEON_DATABASE",),
+        "role": ("NEON_ROLE",),
+    },
+    replica=True,
+)
+_CASEDEV: Final = Known("case.dev", ("CASEDEV_BASE_URL",), {})
 
 _PROVIDERS: Final = {
     "prisma": _Row(".prisma:PrismaProvider", ("PRISMA_SERVICE_TOKEN", "PRISMA_API_TOKEN")),
-    "neon": _Row(".neon:NeonProvider", ("NEON_API_KEY",)),
-    "casedev": _Row(".casedev:CasedevProvider", ("CASEDEV_API_KEY",)),
+    "neon": _Row(".neon:NeonProvider", ("NEON_API_KEY",), _NEON),
+    "casedev": _Row(".casedev:CasedevProvider", ("CASEDEV_API_KEY",), _CASEDEV),
     "local": _Row(".local.provider:LocalProvider", ()),
 }
 
@@ -45,6 +95,11 @@ def check(name: str | None) -> None:
 def tokens(name: str) -> tuple[str, ...]:
     """The variables that may hold the API token of the provider called `name`; the first wins."""
     return _PROVIDERS[name].tokens
+
+
+def known(name: str) -> Known | None:
+    """What is known of a provider whose API shows pairs, without loading it."""
+    return _PROVIDERS[name].known
 
 
 def load(name: str, settings: Settings | None = None) -> Provider:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from .. import layers, names
 from ..errors import ConfigurationError
@@ -18,13 +17,16 @@ TIMEOUT: Final = 30.0
 _MOST: Final = 3600.0
 
 
-class Found(NamedTuple):
+class Found:
     """A variable that is set. Its ``value`` may be a secret; ``source`` never holds one."""
 
-    name: str
-    value: str
-    source: str
-    in_file: bool = False
+    __slots__ = ("in_file", "name", "source", "value")
+
+    def __init__(self, name: str, value: str, source: str, *, in_file: bool = False) -> None:
+        self.name = name
+        self.value = value
+        self.source = source
+        self.in_file = in_file
 
 
 class Settings:
@@ -122,7 +124,7 @@ class Settings:
         try:
             seconds = float(found.value)
         except ValueError:
-            seconds = math.nan
+            seconds = -1.0
         if not 0 < seconds <= _MOST:
             raise ConfigurationError(
                 f"{found.source} is {found.value!r:.40}, which is no number of seconds from 0 to "

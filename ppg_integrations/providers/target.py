@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from .. import names
-from ..errors import ConfigurationError
 from .base import Target
+from .named import checked, named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
     from .base import Provider
     from .settings import Settings
 
-#: Characters; no provider's id or name comes near.
-_MOST: Final = 255
+__all__ = ["checked", "target"]
 
 
 def target(
@@ -31,31 +29,4 @@ def target(
     Raises:
         ConfigurationError: one holds a control character, or is longer than 255 characters.
     """
-    parts = {}
-    for part, variable in names.TARGET.items():
-        value = (options.get(part) or "").strip()
-        if value:
-            parts[part] = checked(value, f"--{part}")
-            continue
-        found = settings.find(variable, *provider.variables.get(part, ()))
-        if found is not None:
-            parts[part] = checked(found.value, found.source)
-    return Target(**parts)
-
-
-def checked(value: str, source: str) -> str:
-    """The value, where it can be a name or an id.
-
-    Raises:
-        ConfigurationError: it cannot; names the source.
-    """
-    if not value.isprintable():
-        raise ConfigurationError(
-            f"{source} holds a control character, which no name or id has",
-            hint="Copy it once more; is a line break in it?",
-        )
-    if len(value) > _MOST:
-        raise ConfigurationError(
-            f"{source} has {len(value)} characters, and no name or id has over {_MOST}"
-        )
-    return value
+    return Target(**named(provider.variables, settings, options))

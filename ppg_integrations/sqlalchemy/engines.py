@@ -38,8 +38,8 @@ def create_engine(
 
     Each connection of it leads where the pair leads when it is taken from the pool: a rotated
     credential needs no restart. While there is no pair, the engine can be made, and connecting
-    raises the error. ``PPG_CONNECT_DEADLINE``, ``PPG_ALIVE_WINDOW`` and ``PPG_SSLMODE`` say how
-    connections are opened and kept.
+    raises the error. ``PPG_CONNECT_DEADLINE``, ``PPG_ALIVE_WINDOW``, ``PPG_SSLMODE`` and
+    ``PPG_PREPARED`` say how connections are opened and kept.
 
     Args:
         pair: the pair; by default found as :func:`ppg_integrations.resolve` does, and followed.

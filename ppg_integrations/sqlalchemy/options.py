@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import URL
 
-from ppg_integrations import conversions, drivers
+from ppg_integrations import conversions, drivers, preparing
 from ppg_integrations import serverless as platforms
 from ppg_integrations.errors import ConfigurationError, PPGError
 from ppg_integrations.parameters import SECRET
@@ -19,28 +19,6 @@ if TYPE_CHECKING:
     from ppg_integrations.endpoint import Endpoint
 
 DRIVERS: Final = ("psycopg", "psycopg2", "asyncpg")
-
-
-def _unnamed() -> str:
-    return ""
-
-
-_CONNECT_ARGS: Final[Mapping[str, Mapping[str, Any]]] = {
-    # psycopg prepares what it has seen five times, and the pooler's next server does not know it.
-    # SQLAlchemy's rollbacks hide that, until a connection commits again and again.
-    "psycopg": {"prepare_threshold": None},
-    "psycopg2": {},
-    # asyncpg prepares everything. With its own cache off it parses the *unnamed* statement again
-    # together with each execution, in one message to one server; a named one (the unique names that
-    # are recommended elsewhere, and what versions before 0.31 make up here) is parsed first and
-    # then executed, which outside of a transaction are two servers. SQLAlchemy's cache would keep
-    # the column types of a statement beyond an ALTER TABLE.
-    "asyncpg": {
-        "statement_cache_size": 0,
-        "prepared_statement_cache_size": 0,
-        "prepared_statement_name_func": _unnamed,
-    },
-}
 
 
 def engine_options(
@@ -71,7 +49,9 @@ def engine_options(
     result: dict[str, Any] = {
         "plugins": [plugin.NAME],
         plugin.NAME: endpoint,
-        "connect_args": dict(_CONNECT_ARGS[name]),
+        "connect_args": preparing.arguments(
+            name, prepared=endpoint.settings.prepared and not endpoint.direct
+        ),
     }
     result |= pooling.options(options, keeps=not (serverless or endpoint.direct))
     return merged(result, options)

@@ -140,6 +140,8 @@ class _Opener:
             if name in self._given or name not in self._built or self._built[name] != value
         }
 
+        taken: list[checkouts.Passed] = []
+
         def where() -> tuple[PostgresURL, str]:
             if dialect.is_async:
                 loops.look(self._endpoint)
@@ -151,14 +153,22 @@ class _Opener:
             return url, str(source or "")
 
         def connect(url: PostgresURL, left: float) -> DBAPIConnection:
+            while taken:
+                passed = taken.pop()
+                if passed.url == self._endpoint.current.pair.pooled:
+                    return passed.connection
+                passed.close()
             return self._connect(dialect, record, url, left, given)
 
+        shared = not (self._endpoint.direct or self._endpoint.is_diverted())
         return connecting.patiently(
             connect,
             where,
             errors=self._errors,
             deadline=self._endpoint.settings.connect_deadline,
             sleep=loops.sleep if dialect.is_async else time.sleep,
+            line=self._watched.line(self._pair().pooled) if shared else None,
+            take=taken.append,  # type: ignore[arg-type]
         )
 
     def _pair(self) -> ConnectionPair:
@@ -179,9 +189,11 @@ class _Opener:
     ) -> DBAPIConnection:
         is_asyncpg = dialect.driver == "asyncpg"
         timeout = "timeout" if is_asyncpg else "connect_timeout"
+        direct = self._endpoint.direct or self._endpoint.is_diverted()
+        waits: dict[str, Any] = conversions.patience(direct=direct)
         keywords = {
             **self._dialects_own,
-            timeout: conversions.CONNECT_TIMEOUT,
+            **({timeout: conversions.CONNECT_TIMEOUT} if is_asyncpg else waits),
             **conversions.connect_keywords(url, dialect.driver),
             **given,
         }

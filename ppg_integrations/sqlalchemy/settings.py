@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ppg_integrations import names
 from ppg_integrations.connect_settings import ConnectSettings
@@ -11,8 +11,6 @@ from ppg_integrations.errors import ConfigurationError
 if TYPE_CHECKING:
     from ppg_integrations.providers.settings import Settings
 
-_NAMES: Final = (names.CONNECT_DEADLINE, names.ALIVE_WINDOW, names.SSLMODE)
-
 
 def connect_settings(settings: Settings) -> ConnectSettings:
     """Those of ``PPG_CONNECT_DEADLINE`` and its like.
@@ -20,7 +18,7 @@ def connect_settings(settings: Settings) -> ConnectSettings:
     Raises:
         ConfigurationError: one cannot be used; it says where that is set.
     """
-    found = {each.name: each for each in map(settings.find, _NAMES) if each is not None}
+    found = {each.name: each for each in map(settings.find, names.CONNECT) if each is not None}
     try:
         return ConnectSettings.of({name: each.value for name, each in found.items()})
     except ConfigurationError as error:

@@ -34,6 +34,7 @@ class Context:
         replica: write the URL of a read replica too.
         temporary: a temporary database, for which no account is needed.
         program: how the user calls us, for the next command to type.
+        file_option: `` --env-file PATH``, where another file is the usual; else empty.
         environ: the process environment.
         known_pair: the pair that a framework's settings have resolved already.
         progress: told what is being done, before each step that may take a while.
@@ -52,6 +53,7 @@ class Context:
     replica: bool = False
     temporary: bool = False
     program: str = "ppg-connect"
+    file_option: str = ""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     known_pair: ConnectionPair | None = None
     progress: Progress = field(default=silent, repr=False)
@@ -61,6 +63,10 @@ class Context:
     def project_folder(self) -> Path:
         """The folder of the ``.env`` file; ``.ppg`` lies in it."""
         return self.env_file.absolute().parent
+
+    def command(self, verb: str) -> str:
+        """The next command to type, for the same file; `verb` with its other arguments."""
+        return f"{self.program} {verb}{self.file_option}"
 
     @property
     def settings(self) -> Settings:
@@ -220,8 +226,8 @@ class Context:
             f"no provider: neither --provider nor {names.PROVIDER} names one, and no provider's "
             "token is set",
             hint=f"Set {', '.join(tokens[:-1])} or {tokens[-1]}. Without an account: "
-            f"{self.program} create --temporary makes a database that lives for a day, and "
-            f"{self.program} create --provider local starts the embedded PostgreSQL.",
+            f"{self.command('create --temporary')} makes a database that lives for a day, and "
+            f"{self.command('create --provider local')} starts the embedded PostgreSQL.",
         )
 
     def load(self, name: str, *, temporary: bool | None = None) -> Provider:

@@ -120,11 +120,11 @@ def _earlier(
         # Perhaps the owner of the tables: not one that we made, nor one to be advised to end.
         return (f"The earlier connection {id} is still alive.",)
     if id:
-        return (f"The earlier connection {id} is still alive: {context.program} revoke {id}",)
+        return (f"The earlier connection {id} is still alive: {context.command(f'revoke {id}')}",)
     old = before.direct or before.pooled
     if (old.user, old.password) == (made.direct.user, made.direct.password):
         return ()
-    listing = f"{context.program} list shows them."
+    listing = f"{context.command('list')} shows them."
     return (f"The earlier connection is still alive, and its id is not known: {listing}",)
 
 

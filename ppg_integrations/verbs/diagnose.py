@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import doctor, providers
+from .. import doctor, preparing, providers
 from ..errors import ConfigurationError, ProviderError
 from ..pair import ConnectionPair
 from ..problems import Problem, problem
@@ -20,7 +20,10 @@ def diagnose(context: Context) -> doctor.Diagnosis:
     pair = context.pair()
     context.progress("asking both endpoints")
     limit = proof.deadline(context)
-    return doctor.diagnose(pair, timeout=limit).with_problems(_usage(context, pair))
+    found = doctor.diagnose(pair, timeout=limit)
+    wanted = proof.connect_settings(context).prepared
+    lost = preparing.lost(pair, found.pooled, wanted=wanted)
+    return found.with_problems((*lost, *_usage(context, pair)))
 
 
 def _usage(context: Context, pair: ConnectionPair) -> tuple[Problem, ...]:

@@ -42,7 +42,7 @@ def wait(context: Context, journal: Journal, key: str, blind: str = "") -> None:
     until = f"lives until {sentences.clock(entry.due)}"
     context.report(f"The new connection is in use. {entry.retire} {until}.")
     if blind:
-        sooner = f"`{context.program} revoke {entry.retire}` ends it sooner"
+        sooner = f"`{context.command(f'revoke {entry.retire}')}` ends it sooner"
         context.report(f"{sooner}, as rotate --grace 60 would have.")
     context.report(_if_interrupted(entry))
     ends = time.monotonic() + entry.grace

@@ -130,8 +130,8 @@ def finish(
     update = envfile.update(
         context.env_file, {**values.set, **values.blanked}, allow_tracked=allow_tracked
     )
-    shadowed = _shadowed(context, values.set)
-    notes = (*generated.notes, *update.notes, *values.notes, *shadowed, *notes)
+    hidden = shadowed(context, values.set)
+    notes = (*generated.notes, *update.notes, *values.notes, *hidden, *notes)
     credential_cache.forget(entry.provider)
     for note in notes:
         context.report(note)
@@ -235,7 +235,8 @@ def _written_pair(context: Context, provider: str) -> ConnectionPair:
     return look(Places({}, str(context.env_file.absolute()), quiet=True), provider=provider)
 
 
-def _shadowed(context: Context, values: Mapping[str, str]) -> tuple[str, ...]:
+def shadowed(context: Context, values: Mapping[str, str]) -> tuple[str, ...]:
+    """What the environment hides of the ``.env`` file's `values`, in a sentence each."""
     return tuple(
         f"{name} is also set in {layers.place(context.environ, name)}, and wins over "
         f"{context.env_file}: unset it"

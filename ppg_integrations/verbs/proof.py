@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from .. import arrange, doctor, drivers
 from ..connect_settings import DEFAULT, ConnectSettings
 from ..entry import Entry
-from ..errors import ConnectError, joined
+from ..errors import ConnectError, PPGError, SwappedEndpointsError, joined
 from ..pair import ConnectionPair, Source
 from ..providers.base import Generated
 
 if TYPE_CHECKING:
+    from ..problems import Problem
     from ..urls import PostgresURL
     from .context import Context
 
@@ -22,6 +23,7 @@ def prove(context: Context, entry: Entry) -> tuple[Entry, doctor.Diagnosis]:
 
     Raises:
         ConnectError: an endpoint does not work.
+        SwappedEndpointsError: whichever way round they are asked, they have changed places.
         MismatchedPairError: its replica is none of this database.
     """
     made = entry.generated
@@ -37,7 +39,7 @@ def prove(context: Context, entry: Entry) -> tuple[Entry, doctor.Diagnosis]:
         diagnosis = doctor.diagnose(_pair_of(context, entry, made), timeout=limit)
     for problem in diagnosis.problems:
         if problem.severity == "error":
-            raise _refused(context, entry, problem.message, problem.hint)
+            raise _refused(context, entry, problem)
     if made.replica is not None:
         _prove_replica(diagnosis.pair, made.replica, limit)
     return entry, diagnosis
@@ -49,8 +51,16 @@ def deadline(context: Context) -> float:
     Raises:
         ConfigurationError: ``PPG_CONNECT_DEADLINE`` is no number of seconds.
     """
-    settings = ConnectSettings.of({**context.file(), **context.environ})
-    return settings.connect_deadline or DEFAULT.connect_deadline
+    return connect_settings(context).connect_deadline or DEFAULT.connect_deadline
+
+
+def connect_settings(context: Context) -> ConnectSettings:
+    """How applications open and keep connections, as far as variables say it.
+
+    Raises:
+        ConfigurationError: one cannot be used.
+    """
+    return ConnectSettings.of({**context.file(), **context.environ})
 
 
 def give_up(context: Context, entry: Entry) -> str:
@@ -58,7 +68,7 @@ def give_up(context: Context, entry: Entry) -> str:
     made = entry.generated
     if made is None or not can_be_ended(context, entry):
         return ""
-    return f"To give it up instead: {context.program} revoke {made.id}"
+    return f"To give it up instead: {context.command(f'revoke {made.id}')}"
 
 
 def can_be_ended(context: Context, entry: Entry) -> bool:
@@ -71,12 +81,18 @@ def can_be_ended(context: Context, entry: Entry) -> bool:
     return "revoke" in context.load(entry.provider, temporary=temporary).capabilities
 
 
-def _refused(context: Context, entry: Entry, message: str, hint: str) -> ConnectError:
+def _refused(context: Context, entry: Entry, found: Problem) -> PPGError:
+    kind: type[PPGError] = ConnectError
+    message, hint = found.message, found.hint
+    if found.id == "swapped":
+        kind = SwappedEndpointsError
+        message += "; they had been put right, and the servers showed the opposite before"
+        hint = "A failover, or a change of the pooler, may be under way: wait until it is over."
     if entry.intent is None:
         text = f"{entry.title} of {entry.provider} does not work, and was not written: {message}"
-        return ConnectError(text, hint=hint)
+        return kind(text, hint=hint)
     again = f"Then run {entry.verb} again: it takes up the same one."
-    return ConnectError(
+    return kind(
         f"{entry.title} was generated and kept, and does not work yet: {message}",
         hint=joined(hint, again, give_up(context, entry)),
     )

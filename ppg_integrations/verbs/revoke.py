@@ -98,7 +98,7 @@ def _dead(context: Context, provider: Provider, id: str) -> Iterator[str]:  # no
     ):
         if id in context.marked(pair):
             yield (
-                f"{where} still holds its URLs, which are dead now: `{context.program} create` "
+                f"{where} still holds its URLs, which are dead now: `{context.command('create')}` "
                 "makes another pair."
             )
     if id in credential_cache.kept_for_machine(provider.name):
@@ -122,13 +122,13 @@ def _refuse_in_use(
     if id in found.ids:
         raise ConfigurationError(
             f"{id} is in use: {context.env_file} or the environment holds its URLs, or leads to it",
-            hint=f"`{context.program} rotate` puts another in its place first; --force ends it all "
-            "the same.",
+            hint=f"`{context.command('rotate')}` puts another in its place first; --force ends it "
+            "all the same.",
         )
     if found.unknown and id not in known:
         raise ConfigurationError(
             f"it cannot be told whether {id} is in use: nothing says which connection the URLs in "
             f"{context.env_file} or the environment are",
-            hint=f"`{context.program} rotate` makes one whose id is known; --force ends {id} all "
-            "the same.",
+            hint=f"`{context.command('rotate')}` makes one whose id is known; --force ends {id} "
+            "all the same.",
         )

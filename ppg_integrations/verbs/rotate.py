@@ -69,8 +69,8 @@ def rotate(
     if provider.rotation_drops_connections and grace:
         raise UsageError(
             f"{provider.title} ends the old secret at once: --grace means nothing with it",
-            hint=f"Without an outage: {context.program} create --role NAME --create, then revoke "
-            "the old one.",
+            hint=f"Without an outage: {context.command('create --role NAME --create')}, then "
+            "revoke the old one.",
         )
     envfile.check_writable(context.env_file, allow_tracked=allow_tracked)
     journal = Journal(context.env_file)
@@ -137,7 +137,7 @@ def rotate(
 def _unknown(context: Context) -> str:
     return (
         "The id of the connection in use until now is not known, so it was not retired: "
-        f"{context.program} list shows them."
+        f"{context.command('list')} shows them."
     )
 
 

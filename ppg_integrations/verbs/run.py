@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .. import encryption, layers, names
 from ..errors import ConfigurationError, UsageError
@@ -15,6 +15,7 @@ from ..pair import ConnectionPair
 from ..secret import masked_by_name
 from ..urls import PostgresURL
 from .context import Context
+from .handover import shadowed
 
 # Of the caller's own libpq variables, those that would send the tool somewhere else.
 _ELSEWHERE = (
@@ -36,7 +37,8 @@ def run(context: Context, command: Sequence[str]) -> int:
 
     ``PPG_DIRECT=1`` is set too, so that a program built on this package's own settings goes
     direct as well. Where options name the database, the variables of its URLs are set too. Nothing
-    secret stands in the program's arguments.
+    secret stands in the program's arguments. URLs of the ``.env`` file that the environment hides
+    are named first.
 
     Args:
         context: the settings of this call.
@@ -58,11 +60,14 @@ def run(context: Context, command: Sequence[str]) -> int:
         )
     pair = context.pair()
     direct = pair.require_direct()
+    if not _names_the_database(context):
+        for note in shadowed(context, _urls(context.file())):
+            context.report(note)  # or a dump is restored into the other one of two databases
     outer = layers.process(context.environ)
     environ = {key: value for key, value in outer.items() if key not in _ELSEWHERE}
     secured = encryption.secured(direct, encryption.least(), environ=outer)
     environ.update(secured.libpq_environ())
-    if any(getattr(context, part) for part in (*names.TARGET, "provider")):
+    if _names_the_database(context):
         environ.update(_variables(pair, direct))
     environ[names.FORCE_DIRECT] = "1"
     tools = _embedded_tools(context, direct)
@@ -79,6 +84,15 @@ def run(context: Context, command: Sequence[str]) -> int:
     finally:
         signal.signal(signal.SIGINT, before)
     return done.returncode if done.returncode >= 0 else 128 - done.returncode
+
+
+def _names_the_database(context: Context) -> bool:
+    """Whether the options do."""
+    return any(getattr(context, part) for part in (*names.TARGET, "provider"))
+
+
+def _urls(values: Mapping[str, str]) -> dict[str, str]:
+    return {name: values[name] for name in (*names.POOLED, *names.DIRECT) if values.get(name)}
 
 
 def _variables(pair: ConnectionPair, direct: PostgresURL) -> dict[str, str]:

@@ -87,7 +87,8 @@ def _stale(
     replicas = [name for name in names.REPLICA if before.get(name, "").strip()]
     if replicas and (made.replica is not None or not same):
         can = "replica" in context.load(entry.provider, temporary=False).capabilities
-        again = f" {context.program} create --replica writes one of the new pair." if can else ""
+        make = context.command("create --replica")
+        again = f" {make} writes one of the new pair." if can else ""
         for name in replicas:
             text = f"{name} belonged to the earlier pair and was emptied.{again}"
             yield name, "" if made.replica is not None else text

@@ -68,7 +68,8 @@ def neon(
 def desk(shop: Path, servers: LocalServers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     """The provider ``prisma`` is a scripted one, and its token is set."""
     desk = Desk(servers, f"t_{secrets.token_hex(4)}")
-    row = providers._PROVIDERS["prisma"]._replace(target="tests.support.scripted:Scripted")  # noqa: SLF001
+    tokens = providers._PROVIDERS["prisma"].tokens  # noqa: SLF001
+    row = providers._Row("tests.support.scripted:Scripted", tokens)  # noqa: SLF001
     monkeypatch.setitem(providers._PROVIDERS, "prisma", row)  # noqa: SLF001
     monkeypatch.setattr(Scripted, "desk", desk, raising=False)
     monkeypatch.setenv("PRISMA_SERVICE_TOKEN", "tok")

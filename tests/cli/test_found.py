@@ -17,7 +17,9 @@ from ppg_integrations.cli import frontend, main
 from ppg_integrations.cli.screen import Screen
 from ppg_integrations.errors import joined
 from ppg_integrations.journal import Journal
+from ppg_integrations.pair import ConnectionPair
 from ppg_integrations.providers.local.servers import LocalServers
+from ppg_integrations.verbs import proof
 from tests.support.doubles.accounts import Accounts
 from tests.support.doubles.casedev import CasedevDouble
 from tests.support.doubles.neon import NeonDouble
@@ -86,6 +88,32 @@ def test_a_new_role_is_no_role_to_migrate_with(neon: NeonDouble, capsys: Capture
     assert capsys.readouterr().out.endswith("\nNext: manage.py migrate\n")
 
 
+def test_the_next_command_names_the_file_where_it_is_not_the_usual_one(
+    neon: NeonDouble, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    named = "--env-file '.env of ours'"
+    out, _ = ppg(capsys, "create", "--env-file", ".env of ours")
+    assert out.endswith(f"\nNext: ppg-connect doctor {named}\n")
+    assert ppg(capsys, "create", "--env-file", "./.env")[0].endswith("\nNext: ppg-connect doctor\n")
+    options = {"verb": "create", "env_file": ".env of ours"}
+    screen = Screen(sys.stdout, sys.stderr)
+    settings = {"program": "manage.py ppg_connect", "migrates": "manage.py migrate"}
+    frontend.perform(options, screen, environ=os.environ, **settings)
+    assert capsys.readouterr().out.endswith(f"\nNext: manage.py ppg_connect doctor {named}\n")
+    monkeypatch.setenv("PPG_ENV_FILE", ".env of ours")
+    frontend.perform(options, screen, environ=os.environ, **settings)
+    assert capsys.readouterr().out.endswith("\nNext: manage.py migrate\n")
+    monkeypatch.delenv("PPG_ENV_FILE")
+    neon.rewrite = unreachable
+    role = ("--role", "web", "--create")
+    _, err = ppg(capsys, "create", *role, "--env-file", ".env of ours", status=1)
+    assert re.search(rf"give it up instead: ppg-connect revoke \S+ {named}", err)
+    _, err = ppg(capsys, "show", "--env-file", ".env of ours")
+    assert re.search(
+        rf"`ppg-connect create {named}` takes it up, `ppg-connect revoke \S+ {named}`", err
+    )
+
+
 def test_a_refused_login_alone_does_not_mean_that_one_is_gone(
     desk: Desk, journal: Journal, capsys: Captured
 ) -> None:
@@ -122,6 +150,34 @@ def test_two_urls_that_the_provider_swapped_are_put_right(
     assert status.pooler is not None
     assert status.postgres is not None
     assert ports == [status.pooler.port, status.postgres.port]
+
+
+def test_a_pair_that_is_swapped_whichever_way_round_is_not_written(
+    desk: Desk, shop: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a failover, between the look at the pair as it came and the one at it put right."""
+    diagnose = proof.doctor.diagnose
+    seen: list[ConnectionPair] = []
+
+    def failing_over(pair: ConnectionPair, **options: float) -> proof.doctor.Diagnosis:
+        seen.append(pair)
+        if len(seen) > 1:
+            return diagnose(pair, **options)
+        assert pair.direct is not None
+        sources = (pair.pooled_source, pair.direct_source)
+        return diagnose(ConnectionPair(pair.direct, pair.pooled, *sources), **options)
+
+    monkeypatch.setattr(proof.doctor, "diagnose", failing_over)
+    out, _ = ppg(capsys, "create", "--json", status=1)
+    error = json.loads(out)["error"]
+    assert error["type"] == "SwappedEndpointsError"
+    assert "kept, and does not work yet: the two URLs have changed places" in error["message"]
+    assert "failover" in error["hint"]
+    assert "run create again" in error["hint"]
+    assert "Exchange" not in error["hint"]
+    assert not (shop / ".env").exists()
+    out, _ = ppg(capsys, "create")
+    assert "took up" in out
 
 
 # -- replicas ---------------------------------------------------------------------------------

@@ -189,6 +189,27 @@ def test_doctor_finds_a_swap_that_host_names_do_not_show(
     assert "swapped" in capsys.readouterr().out
 
 
+def test_only_a_strict_doctor_fails_on_warnings(
+    live: Generated, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor", "--strict"]) == 0
+    # One of the pair itself: a URL that was passed over.
+    monkeypatch.setenv("POSTGRES_URL", live.pooled.reveal())
+    monkeypatch.setenv("DATABASE_URL", "prisma://accelerate.prisma-data.net/?api_key=k3y")
+    capsys.readouterr()
+    assert main(["doctor"]) == 0
+    assert capsys.readouterr().err.startswith("warning: ")
+    assert main(["doctor", "--strict"]) == 1
+    # One of what was found: no direct URL.
+    monkeypatch.setenv("DATABASE_URL", live.pooled.reveal())
+    monkeypatch.delenv("DIRECT_URL")
+    capsys.readouterr()
+    assert main(["doctor", "--json"]) == 0
+    (problem,) = json.loads(capsys.readouterr().out)["problems"]
+    assert (problem["id"], problem["severity"]) == ("no-direct-url", "warning")
+    assert main(["doctor", "--strict", "--json"]) == 1
+
+
 def test_doctor_of_a_server_that_is_not_there(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -268,6 +289,27 @@ def test_run_gives_the_tools_own_exit_status(live: Generated) -> None:
     assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
     assert ppg("run", "--", sys.executable, "-c", "raise SystemExit(7)").returncode == 7
     assert ppg("run", "--", "sh", "-c", "exit 3").returncode == 3
+
+
+def test_run_says_which_urls_of_the_file_the_environment_hides(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    live: Generated,  # sets both
+) -> None:
+    """A dump would be restored into the other one of two databases."""
+    other = tmp_path / "other"
+    other.write_text(
+        "DATABASE_URL=postgresql://u@db.example/d\nDIRECT_URL=postgresql://u@db.example/d\n"
+    )
+    other.chmod(0o600)
+    assert main(["run", "--env-file", str(other), "--", "true"]) == 0
+    said = capfd.readouterr().err
+    assert f"DIRECT_URL is also set in the environment, and wins over {other}" in said
+    monkeypatch.delenv("DIRECT_URL")
+    monkeypatch.delenv("DATABASE_URL")
+    assert main(["run", "--env-file", str(other), "--", "true"]) == 0
+    assert "wins over" not in capfd.readouterr().err
 
 
 def test_run_errors(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""The three settings of opening and keeping connections: arguments, then variables, then defaults."""
+"""The four settings of opening and keeping connections: arguments, then variables, then defaults."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ def forgotten():
 
 
 def test_defaults():
-    assert ConnectSettings.of({}) == DEFAULT == ConnectSettings(20.0, 5.0, "")
+    assert ConnectSettings.of({}) == DEFAULT == ConnectSettings(20.0, 5.0, "", prepared=False)
     blank = {"PPG_CONNECT_DEADLINE": " ", "PPG_ALIVE_WINDOW": "", "PPG_SSLMODE": " "}
+    blank["PPG_PREPARED"] = " "
     assert ConnectSettings.of(blank) == DEFAULT
 
 
@@ -51,6 +52,24 @@ def test_what_is_no_number_of_seconds(name, value):
     for wrong in (value, -1, math.nan, math.inf, object()):
         with pytest.raises(ConfigurationError, match=f"^the argument {argument} is "):
             ConnectSettings.of({}, **{argument: wrong})
+
+
+@pytest.mark.parametrize(
+    ("value", "found"), [("1", True), ("True", True), ("on", True), ("0", False), ("No", False)]
+)
+def test_whether_statements_are_prepared(value, found):
+    environ = {"PPG_PREPARED": value}
+    assert ConnectSettings.of(environ).prepared is found
+    assert ConnectSettings.of(environ, prepared=not found).prepared is not found
+
+
+def test_what_is_neither_on_nor_off():
+    for value in ("5", "maybe"):
+        with pytest.raises(ConfigurationError, match=f"^PPG_PREPARED is '{value}'"):
+            ConnectSettings.of({"PPG_PREPARED": value})
+    for value in (5, "1", 0):
+        with pytest.raises(ConfigurationError, match="^the argument prepared is "):
+            ConnectSettings.of({}, prepared=value)
 
 
 @pytest.mark.parametrize("value", ["prefer", "disable", "REQUIRE", "verify_full"])

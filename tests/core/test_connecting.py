@@ -16,7 +16,7 @@ import psycopg
 import psycopg2
 import pytest
 
-from ppg_integrations import connecting
+from ppg_integrations import connecting, refusals
 from ppg_integrations.connecting import failure_of, limit, passes, patiently
 from ppg_integrations.providers.base import Generated
 from ppg_integrations.urls import PostgresURL
@@ -30,7 +30,7 @@ NEON = PostgresURL.parse("postgresql://ada:opensesame@ep-a-b-1.eu-central-1.aws.
 @pytest.fixture(autouse=True)
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """What other tests have connected to, or have been told of, counts for none of these."""
-    monkeypatch.setattr(connecting, "_reached", set())
+    monkeypatch.setattr(refusals, "_reached", set())
     monkeypatch.setattr(connecting, "_told", {})
 
 
@@ -516,7 +516,7 @@ def test_no_thread_and_no_connection_is_left() -> None:
 
 
 def test_a_silent_server_takes_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connecting, "_SLEEPERS", {"local"})
+    monkeypatch.setattr(refusals, "_SLEEPERS", {"local"})
     with Refusing(["silence"]) as server:
         url = PostgresURL.parse(f"postgresql://ada@127.0.0.1:{server.port}/shop")
         began = time.monotonic()

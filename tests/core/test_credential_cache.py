@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ppg_integrations import credential_cache, errors, lock
+from ppg_integrations import credential_cache, errors, kept, lock
 from ppg_integrations.credential_cache import Slot, forget, mark
 from ppg_integrations.urls import PostgresURL
 
@@ -38,7 +38,8 @@ def written(slot: Slot) -> Slot:
 def test_an_answer_comes_back_as_it_was(written: Slot) -> None:
     kept = written.read()
     assert kept is not None
-    assert kept[:4] == ("br-1", POOLED, DIRECT, REPLICA)
+    found = (kept.id, kept.pooled, kept.direct, kept.replica)
+    assert found == ("br-1", POOLED, DIRECT, REPLICA)
     assert kept.pooled.reveal() == POOLED.reveal()
     assert kept.is_fresh()
     assert "s3cr3t" not in repr(kept)
@@ -240,6 +241,6 @@ def test_a_writer_that_was_killed_leaves_no_secret_behind(written: Slot) -> None
 
 
 def test_names_of_files_tell_no_secret(written: Slot) -> None:
-    assert credential_cache.TTL == 3600
+    assert kept.TTL == 3600
     names = os.listdir(os.path.dirname(written.path))
     assert names == [f"neon-{'k' * 32}.answer.json"]

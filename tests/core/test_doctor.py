@@ -127,6 +127,49 @@ def test_unreachable_endpoints_give_their_own_hint():
     assert {one.severity for one in found} == {"error"}
 
 
+def failed(code):
+    error = ConnectError(f"cannot connect: {code}", hint=f"Mend {code}.", code=code)
+    return ProbeResult("unreachable", error.message, error)
+
+
+@pytest.mark.parametrize("silent", ["timeout", "upstream"])
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("no-database", "has no database 'shop'"),
+        ("no-role", "knows no user 'app'"),
+        ("wrong-password", "does not take the password of 'app'"),
+    ],
+)
+def test_a_silent_pooler_is_explained_by_what_the_server_refuses(silent, code, words):
+    one, two = doctor.judge(pair(), failed(silent), failed(code))
+    assert one.message.startswith(f"pooled: cannot connect: {silent}: the pooler cannot log in")
+    assert words in one.message
+    assert one.hint == two.hint == f"Mend {code}."
+    assert two.message == f"direct: cannot connect: {code}"
+
+
+@pytest.mark.parametrize(
+    ("pooled", "direct", "given"),
+    [
+        ("refused", "no-database", pair()),
+        ("timeout", "timeout", pair()),
+        ("timeout", "refused", pair()),
+        ("timeout", "no-database", pair(direct=DIRECT.replace(database="other"))),
+        ("timeout", "no-role", pair(direct=DIRECT.replace(user="other"))),
+        ("timeout", "wrong-password", pair(direct=DIRECT.replace(password="other"))),
+    ],
+)
+def test_a_pooler_that_asks_for_something_else_is_not(pooled, direct, given):
+    one, _ = doctor.judge(given, failed(pooled), failed(direct))
+    assert (one.message, one.hint) == (f"pooled: cannot connect: {pooled}", f"Mend {pooled}.")
+
+
+def test_nor_is_one_whose_server_can_be_reached():
+    (one,) = doctor.judge(pair(), failed("timeout"), seen("direct"))
+    assert one.message == "pooled: cannot connect: timeout"
+
+
 def test_no_direct_url():
     (one,) = doctor.judge(pair(direct=None), seen("transaction-pooler"), None)
     assert (one.id, one.severity) == ("no-direct-url", "warning")
@@ -275,6 +318,7 @@ def test_the_json_document():
         },
         "server_version": "17.10",
         "latency_ms": 1.5,
+        "prepared_statements": None,
         "database": "shop",
         "user": "app",
         "in_recovery": False,

@@ -16,7 +16,7 @@ from pathlib import Path
 from django.core import signals
 from django.db import OperationalError, close_old_connections
 from django.db.utils import ConnectionHandler
-from ppg_integrations import liveness
+from ppg_integrations import current, liveness
 from ppg_integrations.django import databases, following, state
 from tests.support import waking
 from tests.support.tcp_proxy import TCPProxy
@@ -36,6 +36,11 @@ def store(name, sslmode="require", more="", ends={}, **ports):
     new = ENV.with_name("new")
     new.write_text(text.replace("sslmode=require", f"sslmode={sslmode}") + more)
     os.replace(new, ENV)
+    moment()
+
+def moment():
+    '''Until who has just looked at the file looks again.'''
+    time.sleep(2 * current.MOMENT)
 
 def settle(**arguments):
     '''As if the process had begun with what the file holds now.'''

@@ -70,7 +70,8 @@ def expect(found, scenario, identity, *words):
         ("W003", "ppg.W003", ("'direct'", "pooled.db.prisma.io", "DIRECT_URL")),
         ("W004 by databases()", "ppg.W004", ("'default'", "db.abcd.supabase.co", "DATABASE_URL")),
         ("W005", "ppg.W005", ("'default'", "native pool")),
-        ("W006", "ppg.W006", ("ASGI", "60", "conn_max_age=0", "'pool'")),
+        ("W006", "ppg.W006", ("ASGI", "30", "conn_max_age", "asgi=True")),
+        ("W006 served", "ppg.W006", ("ASGI", "60")),
         ("W007", "ppg.W007", ("CONN_HEALTH_CHECKS", "60")),
         ("W008", "ppg.W008", ("prepare_threshold", "5")),
         *((f"W009 {app}", "ppg.W009", (app,)) for app in SESSION_APPS),
@@ -78,6 +79,12 @@ def expect(found, scenario, identity, *words):
         ("W011", "ppg.W011", ("nothing_has_it",)),
         ("W012", "ppg.W012", ("'default'", "elsewhere.example")),
         ("W014", "ppg.W014", ("INSTALLED_APPS", "migrations run through the pooler")),
+        (
+            "W016",
+            "ppg.W016",
+            ("'archive' (DATABASE_URL", "'default' (DATABASE_URL", "environ={}", "pooled="),
+        ),
+        ("W016 by default", "ppg.W016", ("pooler.example:5432", "app, for the user u")),
         ("I001", "ppg.I001", ("DIRECT_URL",)),
         ("I002", "ppg.I002", ("server.example",)),
     ],
@@ -88,7 +95,7 @@ def test_each_id(found, scenario, identity, words):
 
 def test_every_id_has_a_scenario(found):
     given = {identity for messages in found.values() for identity, *_ in messages}
-    assert given == set(TABLE)
+    assert given - set(DOCTOR) == set(TABLE)
 
 
 def test_connections_that_another_handler_makes(found):
@@ -99,7 +106,10 @@ def test_connections_that_another_handler_makes(found):
 
 @pytest.mark.parametrize(
     "scenario",
-    ["clean", "neon", "W012 replaced", "W012 replaced socket", "I002 local", "forced"],
+    [
+        *("clean", "neon", "W012 replaced", "W012 replaced socket", "I002 local", "forced"),
+        *("another database", "another user", "another server", "another port"),
+    ],
 )
 def test_settings_without_a_fault_say_nothing(found, scenario):
     assert found[scenario] == []
@@ -112,15 +122,37 @@ def test_settings_without_a_fault_say_nothing(found, scenario):
         ("E002 one endpoint", "ppg.E002"),
         ("W005 asgi", "ppg.W005"),
         ("W006 off", "ppg.W006"),
+        ("W006 by default", "ppg.W006"),
         ("W007 off", "ppg.W007"),
         ("W008 none", "ppg.W008"),
+        ("W008 client-side binding", "ppg.W008"),
+        ("W008 asked for", "ppg.W008"),
+        ("W008 neon", "ppg.W008"),
+        ("W008 one endpoint", "ppg.W008"),
         ("W004 by databases()", "ppg.W010"),
         ("E001", "ppg.W013"),
         ("W013", "ppg.E001"),
+        ("W016 changed", "ppg.W016"),
+        ("W016 no URL", "ppg.W016"),
     ],
 )
 def test_near_misses_stay_silent(found, scenario, identity):
     assert identity not in [one[0] for one in found[scenario]]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "identities"),
+    [
+        ("prepared, kept", []),
+        ("prepared, kept, by options", []),
+        ("prepared, lost", ["prepared-lost"]),
+        ("prepared, lost, by options", ["prepared-lost"]),
+        ("not prepared, lost", []),
+        ("prepared, unknown, by options", ["ppg.W008"]),
+    ],
+)
+def test_whether_the_pooler_keeps_what_is_prepared(found, scenario, identities):
+    assert [one[0] for one in found[scenario]] == identities
 
 
 def test_each_finding_of_the_probe_has_a_number_of_its_own():

@@ -6,11 +6,13 @@ import math
 import pickle
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from ppg_integrations import errors
+from ppg_integrations import errors, preparing
+from ppg_integrations.conversions import patience
 from ppg_integrations.django import databases, state
 from ppg_integrations.serverless import PLATFORMS, platform
 
@@ -49,7 +51,7 @@ def test_pooled_defaults():
     assert entry["CONN_HEALTH_CHECKS"] is True
     assert entry["CONN_MAX_AGE"] == 60
     # psycopg2 refuses the keyword, and Django sets None itself on psycopg 3.
-    assert entry["OPTIONS"] == {"sslmode": "require", "connect_timeout": 10}
+    assert entry["OPTIONS"] == {"sslmode": "require", **patience(direct=False)}
     assert entry["TEST"] == {}
 
 
@@ -58,17 +60,41 @@ def test_direct_defaults():
     assert entry["DISABLE_SERVER_SIDE_CURSORS"] is False
     assert entry["CONN_HEALTH_CHECKS"] is False
     assert entry["CONN_MAX_AGE"] == 0
-    assert entry["OPTIONS"] == {"sslmode": "require", "connect_timeout": 10}
+    assert entry["OPTIONS"] == {"sslmode": "require", **patience(direct=True)}
     assert entry["TEST"] == {"MIRROR": "default"}
 
 
 @pytest.mark.parametrize("where", ["argument", "url"])
-def test_a_given_connect_timeout_stays(where):
+@pytest.mark.parametrize(
+    "name", ["connect_timeout", "keepalives_idle", "keepalives_interval", "tcp_user_timeout"]
+)
+def test_a_given_time_limit_stays(where, name):
     if where == "argument":
-        made = make(options={"connect_timeout": 3})
+        made = make(options={name: 3})
     else:
-        made = make({name: f"{url}&connect_timeout=3" for name, url in BOTH.items()})
-    assert [entry["OPTIONS"]["connect_timeout"] for entry in made.values()] == [3, 3]
+        made = make({variable: f"{url}&{name}=3" for variable, url in BOTH.items()})
+    assert [entry["OPTIONS"][name] for entry in made.values()] == [3, 3]
+
+
+def test_prepared_statements_are_a_wish_for_the_pooled_alias(monkeypatch):
+    monkeypatch.setattr(preparing, "check", lambda _driver: None)  # psycopg2 may be all there is
+    wanted = {"server_side_binding": True, "prepare_threshold": 5}
+    for made in (make(prepared=True), make({**BOTH, "PPG_PREPARED": "1"})):
+        assert wanted.items() <= made["default"]["OPTIONS"].items()
+        assert not wanted.keys() & made["direct"]["OPTIONS"].keys()
+    for made in (make(), make({**BOTH, "PPG_PREPARED": "1"}, prepared=False)):
+        assert not wanted.keys() & made["default"]["OPTIONS"].keys()
+    forced = make({**BOTH, "PPG_DIRECT": "1"}, prepared=True)["default"]
+    assert not wanted.keys() & forced["OPTIONS"].keys()
+    own = make(prepared=True, options={"prepare_threshold": 0})["default"]
+    assert own["OPTIONS"]["prepare_threshold"] == 0
+
+
+def test_prepared_statements_need_psycopg_3(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    monkeypatch.setitem(sys.modules, "psycopg2", ModuleType("psycopg2"))
+    with pytest.raises(ImproperlyConfigured, match="psycopg2 cannot prepare"):
+        make(prepared=True)
 
 
 def test_postgis_or_any_other_engine():
@@ -83,14 +109,14 @@ def test_options_are_merged_deeply_and_never_shared():
     made = make(options=options, direct_options={"nested": {"b": 2}, "application_name": "jobs"})
     assert made["default"]["OPTIONS"] == {
         "sslmode": "require",
-        "connect_timeout": 10,
+        **patience(direct=False),
         "pool": {"max_size": 2},
         "nested": {"a": 1},
         "application_name": "shop",
     }
     assert made["direct"]["OPTIONS"] == {
         "sslmode": "require",
-        "connect_timeout": 10,
+        **patience(direct=True),
         "nested": {"a": 1, "b": 2},
         "application_name": "jobs",
     }
@@ -343,3 +369,56 @@ def test_importing_settings_imports_no_framework_no_client_and_no_driver():
         [sys.executable, "-c", code], env=BOTH, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+# ---------------------------------------------------------------- ASGI
+
+
+@pytest.fixture
+def asgi(monkeypatch):
+    """As in a process whose ``asgi.py`` an ASGI server imports."""
+    monkeypatch.setitem(sys.modules, "django.core.asgi", sys)
+
+
+@pytest.fixture
+def pooling(monkeypatch):
+    monkeypatch.setattr("ppg_integrations.django.asgi.has_pool", lambda: True)
+
+
+def kept(*given, **arguments):
+    """CONN_MAX_AGE and the pool of both aliases."""
+    made = make(*given, **arguments)
+    pools = (made[alias].get("OPTIONS", {}).get("pool") for alias in ("default", "direct"))
+    return made["default"]["CONN_MAX_AGE"], *pools
+
+
+POOL = {"min_size": 0, "max_size": 10, "timeout": 20.0, "reconnect_timeout": 10.0}
+
+
+def test_asgi_has_a_pool_and_direct_none(asgi, pooling):
+    assert kept() == (0, POOL, None)
+    assert kept(asgi=False) == (60, None, None)
+    assert kept(connect_deadline=7)[1]["timeout"] == 7
+    assert kept(connect_deadline=0)[1]["timeout"] == 10  # one attempt, of this length at most
+    assert kept(engine="django.contrib.gis.db.backends.postgis")[1] == POOL
+
+
+def test_nothing_else_has_one(pooling):
+    assert kept() == (60, None, None)
+    assert kept(asgi=True) == (0, POOL, None)
+
+
+def test_what_was_said_wins_under_asgi(asgi, pooling):
+    assert kept(conn_max_age=30) == (30, None, None)
+    assert kept(conn_max_age=0) == (0, None, None)
+    assert kept(options={"pool": {"max_size": 3}}) == (0, {"max_size": 3}, None)
+    assert kept(options={"pool": False}) == (0, False, None)
+    assert kept(serverless=True) == (0, None, None)
+    assert kept({**BOTH, "VERCEL": "1"}) == (0, None, None)
+    # Other engines may know nothing of pools, or keep something in a connection.
+    assert kept(engine="django_tenants.postgresql_backend") == (0, None, None)
+
+
+def test_asgi_without_psycopgs_pool_keeps_nothing(asgi, monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg_pool", None)
+    assert kept() == (0, None, None)

@@ -325,6 +325,7 @@ def test_a_store_that_turns_bad_is_said_once_and_changes_nothing(rotating):
                 else:
                     new.write_text(text)
                     os.replace(new, ENV)
+                moment()
                 users = [request() for _ in range(3)]
                 connections.close_all()
                 users.append(request())

@@ -63,6 +63,7 @@ def test_from_the_first_day_to_a_migrated_database(tmp_path: Path) -> None:
         servers_of(env_file.parent).erase()
 
 
+@pytest.mark.once
 def test_doctor_and_show_mean_the_pair_in_the_settings(live: Project) -> None:
     assert live.generated is not None
     live.settings(
@@ -78,17 +79,21 @@ def test_doctor_and_show_mean_the_pair_in_the_settings(live: Project) -> None:
     assert json.loads(done.stdout)["problems"][0]["id"] == "swapped"
 
 
+@pytest.mark.once
 def test_doctor_names_the_hazards_of_the_settings(live: Project) -> None:
     live.settings("ASGI_APPLICATION = 'proj.asgi.application'\n")
+    live.settings("DATABASES = databases(conn_max_age=30)\n")
     done = live.manage("ppg_connect", "doctor", "--json")
     (problem,) = json.loads(done.stdout)["problems"]
     assert (problem["id"], problem["severity"]) == ("ppg.W006", "warning")
-    assert "conn_max_age=0" in problem["hint"]
+    assert "conn_max_age" in problem["hint"]
+    assert "warning ppg.W006" in live.manage("ppg_connect", "doctor", "--strict", status=1).stdout
     live.settings("DATABASES['default']['OPTIONS']['assume_role'] = 'r'\n")
     done = live.manage("ppg_connect", "doctor", status=1)
     assert done.stdout.index("error ppg.E003") < done.stdout.index("warning ppg.W006")
 
 
+@pytest.mark.once
 def test_run_and_its_exit_status(live: Project) -> None:
     assert live.generated is not None
     code = "import os; print(os.environ['PGPORT']); raise SystemExit(5)"
@@ -129,6 +134,7 @@ def one_error(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
     return error
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("verb", ["show", "doctor"])
 @pytest.mark.parametrize(
     ("environ", "kind"), [(MALFORMED, "URLError"), (MISMATCHED, "MismatchedPairError")]
@@ -163,6 +169,7 @@ def test_an_argument_of_the_settings_is_what_is_named(
     assert words in error["message"]
 
 
+@pytest.mark.once
 def test_create_mends_a_broken_file_if_it_may_replace_it(tmp_path: Path) -> None:
     project = Project(tmp_path / "broken", None)
     env_file = project.write(".env", f"DATABASE_URL={MALFORMED['DATABASE_URL']}\n")
@@ -223,6 +230,7 @@ def test_it_can_be_called_from_python(live: Project) -> None:
     assert said == "local"
 
 
+@pytest.mark.once
 def test_the_provider_verbs_by_manage_py(tmp_path: Path, servers: LocalServers) -> None:
     """A token and nothing else: create, list, rotate and revoke, with the commands to type."""
     project = Project(tmp_path / "shop_project", None)

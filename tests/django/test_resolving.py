@@ -376,6 +376,7 @@ def test_sixty_four_processes_ask_once(tmp_path):
         assert neon.count("GET", "/connection_uri") == 2
 
 
+@pytest.mark.once
 def test_sixty_four_processes_generate_one_connection(tmp_path, prisma):
     environ = {
         "PRISMA_SERVICE_TOKEN": prisma.token,

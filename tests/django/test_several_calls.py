@@ -30,6 +30,7 @@ def ports(project, code):
     ]
 
 
+@pytest.mark.once
 def test_a_later_call_in_the_settings(project, later, pooled_logins, direct_logins):
     project.settings(f"_other = {later}\n")
     done = project.manage("migrate", "shop")
@@ -107,6 +108,7 @@ def elsewhere(project):
     project.settings('DATABASES["default"]["HOST"] = "localhost"\n')
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("command", [("migrate", "shop"), ("showmigrations",), ("test",)])
 def test_a_changed_alias_is_said_at_once(project, command):
     elsewhere(project)
@@ -128,3 +130,18 @@ def test_a_replaced_alias_without_a_pooler_is_not_worth_a_line(project):
 def test_no_url_is_still_refused_after_a_call_that_had_one(bare):
     bare.settings(f"DATABASES = databases(False, environ={{}})\n_other = databases(**{OTHER!r})\n")
     assert "CommandError: no database URL" in bare.manage("migrate", status=1).stderr
+
+
+def test_an_alias_is_found_without_a_look_at_the_others(monkeypatch):
+    monkeypatch.setattr(state, "_calls", [])
+    monkeypatch.setattr(state, "_by_alias", {})
+    place = state.Place(False, "", "", "", "")
+    for number in range(20):
+        aliases = (f"pooled{number}", f"direct{number}")
+        state.register(state.Registered(*aliases, None, None, None, place, place))
+    looked = []
+    monkeypatch.setattr(state, "_live", looked.append)
+    for alias in ("direct7", "pooled7"):
+        assert state.find(alias).pooled_alias == "pooled7"
+    assert {*looked} <= {"pooled7", "direct7"}
+    assert state.find("elsewhere") is None

@@ -34,6 +34,7 @@ pages whose name has flask in it, ``django`` elsewhere, unless a directive says 
   block goes below the skeleton's imports (``Flask``, ``SQLAlchemy``, ``Migrate``, and ``db``, ``migrate``,
   ``ppg``), and takes the place of the rest; one that defines no ``create_app`` and no ``app`` goes below
   all of it. It must import, and ``create_app()`` must work.
+- ``flask-migrations``: that, with the ``migrations/`` that ``flask db init`` makes and a version for ``Item``.
 - ``plain``: an empty folder, for ``resolve()``, ``ppg-connect`` and plain SQLAlchemy.
 - ``guestbook``, ``shortlinks``: a copy of the example project. Their own READMEs have these.
 - ``checkout``: this repository's folder; for pages about developing it.

@@ -51,7 +51,8 @@ def new_desk(
     servers: LocalServers, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[], Desk]]:
     """Makes the provider ``prisma`` a scripted one, whose desk is a new one at each call."""
-    row = providers._PROVIDERS["prisma"]._replace(target="tests.support.scripted:Scripted")
+    tokens = providers._PROVIDERS["prisma"].tokens
+    row = providers._Row("tests.support.scripted:Scripted", tokens)
     monkeypatch.setitem(providers._PROVIDERS, "prisma", row)
     desks = []
 
@@ -284,6 +285,7 @@ def test_what_flask_has_loaded_is_no_reason_to_unset_anything(
     assert "DATABASE_URL is also set in app.config" in said.err
 
 
+@pytest.mark.once
 def test_flasks_own_env_file_is_not_the_one_that_is_written(
     command: FlaskCommand, folder: Path, new_desk: Callable[[], Desk]
 ) -> None:
@@ -378,6 +380,7 @@ def test_children_get_the_environment_and_not_what_flask_has_loaded(
         assert not unwanted & given.keys()
 
 
+@pytest.mark.once
 def test_a_child_of_the_app_goes_direct(env_file: Path, generated: Generated) -> None:
     project = Project(env_file.parent, None)
     code = (
@@ -441,6 +444,7 @@ def test_what_is_wrong_with_the_configuration_is_the_error(
         assert "cool-rain" in command.ppg(verb, "--env-file", "other.env", app=app).out
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("code", "config"),
     [(f"PPG(app, pooled={MALFORMED!r})", {}), ("", {"PPG_BINDS": 3})],
@@ -606,6 +610,7 @@ def test_ctrl_c_is_130(code: str, command: FlaskCommand, monkeypatch: pytest.Mon
     assert said.err == said.out == ""
 
 
+@pytest.mark.once
 def test_a_reader_that_has_gone_is_no_traceback(folder: Path) -> None:
     project = Project(folder, None)
     pipe = f"{sys.executable} -m flask ppg show --json | true; exit ${{PIPESTATUS[0]}}"
@@ -634,6 +639,7 @@ def on_a_terminal(project: Project, *arguments: str, **environ: str) -> str:
     return output.decode()
 
 
+@pytest.mark.once
 def test_a_terminal_gets_colour_and_passwords_if_it_asks(folder: Path) -> None:
     project = Project(folder, None)
     shown = on_a_terminal(project, "ppg", "show", "--reveal", DATABASE_URL=POOLED)
@@ -672,6 +678,7 @@ def test_the_command_costs_other_commands_next_to_nothing(folder: Path) -> None:
 # -- a provider, from the first day on ----------------------------------------------------------------
 
 
+@pytest.mark.once
 def test_from_the_first_day_on_by_the_real_command(folder: Path, servers: LocalServers) -> None:
     """A token in `.env` and nothing else; then what to type next, each time."""
     project = Project(folder, None)
@@ -702,6 +709,7 @@ def test_where_nothing_is_migrated_yet_the_next_step_begins_with_that(folder: Pa
     assert call._migrates(app) == "flask db upgrade"
 
 
+@pytest.mark.once
 def test_no_secret_shows_at_any_level(
     command: FlaskCommand,
     folder: Path,

@@ -13,18 +13,28 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import NullPool, QueuePool
 
-from ppg_integrations import problems
+from ppg_integrations import preparing, problems
+from ppg_integrations.doctor import Diagnosis
 from ppg_integrations.flask import PPG
 from ppg_integrations.flask.cli import loading
 from ppg_integrations.flask.findings import TABLE
 from ppg_integrations.flask.hazards import hazards
 from ppg_integrations.problems import Problem
+from ppg_integrations.probe import ProbeResult
 from ppg_integrations.providers.base import Generated
+from ppg_integrations.urls import PostgresURL
 from tests.flask.command import runner
+from tests.sqlalchemy.conftest import pair_of
 from tests.flask.conftest import DIRECT, OTHER, POOLED, Made, urls
 
 OPTIONS = "SQLALCHEMY_ENGINE_OPTIONS"
 ELSEWHERE = "postgresql+psycopg://eve:s3cret@db.example:6432/facts"
+#: A pooler of which nobody knows whether it keeps track of prepared statements.
+UNKNOWN = {
+    "DATABASE_URL": "postgresql://ada:s3cret@pooler.example:6432/shop",
+    "DIRECT_URL": "postgresql://ada:s3cret@server.example:5432/shop",
+}
+PREPARES = {"connect_args": {"prepare_threshold": 5}}
 FROZEN = {"AWS_LAMBDA_FUNCTION_NAME": "shop"}
 
 Make = Callable[..., Made]
@@ -154,12 +164,12 @@ def test_binds_that_lead_to_a_pooler_or_elsewhere(make_app: Make) -> None:
 def test_prepared_statements_on_the_pooled_engine(
     options: dict[str, Any], value: int, make_app: Make, generated: Generated
 ) -> None:
-    for config in ({"DATABASE_URL": POOLED}, urls(generated)):
+    for config in (UNKNOWN, urls(generated)):
         problem = one(make_app({**config, OPTIONS: options}), "prepared-statements")
         assert f"prepare_threshold={value}" in problem.message
-    psycopg = OTHER.replace("postgresql:", "postgresql+psycopg:")
+    psycopg = UNKNOWN["DATABASE_URL"].replace("postgresql:", "postgresql+psycopg:")
     bind = {"facts": {"url": psycopg, **options}}
-    config = {"PPG_BINDS": {"facts": {"DATABASE_URL": OTHER}}, "SQLALCHEMY_BINDS": bind}
+    config = {"PPG_BINDS": {"facts": UNKNOWN}, "SQLALCHEMY_BINDS": bind}
     made = make_app({"DATABASE_URL": POOLED, **config})
     assert "SQLALCHEMY_BINDS['facts']" in one(made, "prepared-statements").message
 
@@ -168,12 +178,42 @@ def test_prepared_statements_by_a_default_that_came_back() -> None:
     def forgets(app: Flask) -> None:
         app.config[OPTIONS]["connect_args"] = {"keepalives": 1}
 
-    made = built({"DATABASE_URL": POOLED}, forgets)
+    made = built(UNKNOWN, forgets)
     assert "prepare_threshold=5" in one(made, "prepared-statements").message
+
+
+@pytest.mark.parametrize(
+    ("kept", "config", "expected"),
+    [
+        (True, {OPTIONS: PREPARES}, []),
+        (False, {OPTIONS: PREPARES}, ["prepared-lost"]),
+        (None, {OPTIONS: PREPARES}, ["prepared-statements"]),
+        (True, {"PPG_PREPARED": True}, []),
+        (False, {"PPG_PREPARED": True}, ["prepared-lost"]),
+        (None, {"PPG_PREPARED": True}, []),
+        (False, {}, []),
+    ],
+)
+def test_whether_the_pooler_keeps_what_is_prepared(
+    kept: bool | None,
+    config: dict[str, Any],
+    expected: list[str],
+    make_app: Make,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(preparing, "check", lambda _driver: None)  # libpq may be an old one
+    made = make_app({**UNKNOWN, "PPG_DRIVER": "psycopg", **config})
+    pooled = ProbeResult("transaction-pooler", "", prepared=kept)
+    diagnosis = Diagnosis(made.state.pair, pooled, None, ())
+    assert [each.id for each in hazards(made.app, made.state, diagnosis)] == expected
+    other = Diagnosis(pair_of(PostgresURL.parse(OTHER)), pooled, None, ())
+    of_another = [each.id for each in hazards(made.app, made.state, other)]
+    assert of_another == (["prepared-statements"] if OPTIONS in config else [])
 
 
 def test_prepared_statements_where_they_do_no_harm(make_app: Make) -> None:
     options = {"connect_args": {"prepare_threshold": 5}}
+    assert ids(make_app({"DATABASE_URL": POOLED, OPTIONS: options})) == []  # Neon says so
     assert ids(make_app({"DATABASE_URL": POOLED, "PPG_DIRECT": "1", OPTIONS: options})) == []
     same = {"DATABASE_URL": DIRECT, "DIRECT_URL": DIRECT}
     local = {name: "postgresql://u@localhost/d" for name in same}
@@ -270,6 +310,7 @@ def test_doctor_names_them_and_only_errors_make_it_fail(
     ]
     said = commands.invoke(args=["ppg", "doctor"]).stdout
     assert said.index("warning migrate-pooled: ") < said.index("note pool-off: ")
+    assert commands.invoke(args=["ppg", "doctor", "--strict"]).exit_code == 1
     swapped = {"DATABASE_URL": generated.direct.reveal(), "DIRECT_URL": generated.pooled.reveal()}
     result = runner(make_app(swapped).app).invoke(args=["ppg", "doctor", "--json"])
     assert result.exit_code == 1

@@ -206,6 +206,7 @@ def test_the_wrong_order_is_wrong_within_flask_ppg_too(make_app, generated):
         made.ppg.init_app(made.app)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("command", [["routes"], ["db", "upgrade"]])
 def test_a_url_that_cannot_be_used_ends_a_command_without_a_traceback(folder, command):
     said = Project(folder, None).flask(*command, status=1, DATABASE_URL="mysql://ada:sesame@x/shop")

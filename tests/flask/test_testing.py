@@ -539,6 +539,7 @@ def pytest_in(folder):
     return run
 
 
+@pytest.mark.once
 def test_the_fixtures_in_parallel(pytest_in, generated, pooled_logins, direct_logins, left):
     name = f"test_{generated.direct.database}"
     environ = {"EXPECTED": name, "PORT": str(generated.direct.port), **urls(generated)}

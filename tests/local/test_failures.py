@@ -165,6 +165,29 @@ def test_versions_of_a_distribution_are_compared_as_numbers(project, monkeypatch
     assert kegs == ["9.6", "15", "17"]
 
 
+def test_why_a_data_folder_is_refused_is_said_whole(local):
+    local.start()
+    local.stop()
+    data = local.folder / "server" / "data"
+    data.chmod(0o755)
+    with pytest.raises(LocalServerError) as caught:
+        local.start()
+    assert "has invalid permissions / DETAIL:  Permissions should be u=rwx (0700)" in str(
+        caught.value
+    )
+    data.chmod(0o700)
+    assert local.start().running
+
+
+def test_what_a_server_adds_to_a_line_stays_with_it():
+    prefix = "2026-01-02 03:04:05.678 UTC|12||||"
+    lines = ["LOG:  starting", "FATAL:  no", "DETAIL:  because", "HINT:  go", "LOG:  bye"]
+    text = "\n".join(prefix + line for line in lines)
+    assert processes.tell_tale(text) == "FATAL:  no / DETAIL:  because / HINT:  go"
+    assert processes.tell_tale("LOG:  one\nDETAIL:  two\n", 1) == "LOG:  one / DETAIL:  two"
+    assert processes.tell_tale("DETAIL:  alone") == "DETAIL:  alone"
+
+
 FULL = """
 case "$1" in --version) echo "initdb (PostgreSQL) 17.10"; exit 0;; esac
 for word; do case "$word" in --pgdata=*) mkdir -p "${word#--pgdata=}/base";; esac; done

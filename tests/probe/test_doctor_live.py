@@ -68,6 +68,18 @@ def test_a_session_pooler_on_either_side(servers, shared):
         assert ids(doctor.diagnose(pair(url, shared.direct))) == ["pooled-is-session-pooler"]
 
 
+def test_a_database_that_is_not_there_is_no_timeout_of_the_pooler(shared):
+    urls = [url.replace(database="nowhere") for url in (shared.pooled, shared.direct)]
+    diagnosis = doctor.diagnose(pair(*urls), timeout=2)
+    assert ids(diagnosis) == ["unreachable", "unreachable"]
+    assert diagnosis.direct.error.code == "no-database"
+    for problem in diagnosis.problems:
+        assert "after the last slash" in problem.hint
+    assert "the pooler cannot log in to the server, which has no database 'nowhere'" in (
+        diagnosis.problems[0].message
+    )
+
+
 def test_startup_options_are_named(shared):
     url = shared.pooled.replace(params={**shared.pooled.params, "options": "-csearch_path=public"})
     diagnosis = doctor.diagnose(pair(url, shared.direct))

@@ -386,6 +386,7 @@ def intent_of(case):
     return case.intent
 
 
+@pytest.mark.once
 @settings(
     max_examples=30,
     deadline=None,

@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 from ppg_integrations import ConnectionPair, PostgresURL
-from ppg_integrations.credential_cache import Kept
+from ppg_integrations.kept import Kept
 from ppg_integrations.current import CurrentPair
 from ppg_integrations.doctor import Diagnosis
 from ppg_integrations.endpoint import Destination, Endpoint

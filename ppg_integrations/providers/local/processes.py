@@ -30,7 +30,11 @@ _MARKS: Final = (
     *("No space left", "File too large", "unrecognized", "invalid value"),
 )
 # the time, process id and so on in front of a log line of either server
-_STAMP: Final = re.compile(r"^\d{4}-\d\d-\d\d .*?(?=\b(?:LOG|FATAL|PANIC|ERROR|WARNING|HINT)\b)")
+_STAMP: Final = re.compile(
+    r"^\d{4}-\d\d-\d\d .*?(?=\b(?:LOG|FATAL|PANIC|ERROR|WARNING|DETAIL|HINT)\b)"
+)
+#: what PostgreSQL adds to the line before
+_MORE: Final = ("DETAIL:", "HINT:")
 
 
 class Program(NamedTuple):
@@ -196,7 +200,17 @@ def last_lines(log: Path, count: int = 4) -> str:
 
 
 def tell_tale(text: str, count: int = 4) -> str:
-    """The lines of a program's output that give a reason, else its last ones."""
+    """The lines of a program's output that give a reason, else its last ones.
+
+    Args:
+        count: how many; what PostgreSQL adds to one (DETAIL, HINT) comes with it.
+    """
     lines = [_STAMP.sub("", line.strip()) for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if any(mark in line for mark in _MARKS)]
-    return " / ".join((telling or lines)[-count:])
+    whole: list[str] = []
+    for line in lines:
+        if whole and line.startswith(_MORE):
+            whole[-1] += f" / {line}"
+        else:
+            whole.append(line)
+    telling = [each for each in whole if any(mark in each for mark in _MARKS)]
+    return " / ".join((telling or whole)[-count:])

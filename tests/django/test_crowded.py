@@ -1,0 +1,201 @@
+"""More threads than the pooler has slots: nobody fails, and whoever needs none gives his own up."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from tests.django.project import Project
+from tests.support.poolers import pooler
+
+HEAD = """
+import threading, time
+from django.core import signals
+from django.db import connections
+from django.db.backends.postgresql.base import DatabaseWrapper
+
+opened, seen = [], []
+own = DatabaseWrapper.get_new_connection
+def counting(self, parameters):
+    connection = own(self, parameters)
+    opened.append(threading.get_ident())
+    return connection
+DatabaseWrapper.get_new_connection = counting
+
+def request(seconds=0.0):
+    signals.request_started.send(sender=None)
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        seen.append(cursor.fetchone()[0])
+    time.sleep(seconds)
+    signals.request_finished.send(sender=None)
+
+class Idle(threading.Thread):
+    '''Serves one request, and keeps its connection.'''
+    def __init__(self):
+        super().__init__()
+        self.served, self.over = threading.Event(), threading.Event()
+        self.start()
+        assert self.served.wait(20)
+    def run(self):
+        request()
+        self.served.set()
+        self.over.wait(60)
+        request()
+        connections.close_all()
+"""
+
+
+@pytest.fixture
+def crowded(project, servers, tmp_path):
+    """The project, behind a pooler that takes two clients."""
+    with pooler(servers, max_client_conn=2) as made:
+        project.environ["DATABASE_URL"] = made.url(project.generated.pooled).reveal()
+        project.environ["TMPDIR"] = str(tmp_path)
+        project.environ["PPG_CONNECT_DEADLINE"] = "10"
+        yield project
+
+
+def run(project: Project, code: str, **environ: str) -> object:
+    return project.python(HEAD + textwrap.dedent(code), **environ)
+
+
+@pytest.mark.parametrize("age", [60, 0])
+def test_threads_pass_connections_on(crowded, age):
+    crowded.settings(f"DATABASES = databases(conn_max_age={age})")
+    served, logins = run(
+        crowded,
+        """
+        import logging
+        logging.disable()
+        def work():
+            for _ in range(10):
+                request(0.002)
+            connections.close_all()
+        threads = [threading.Thread(target=work) for _ in range(10)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        result([len(seen), len(opened)])
+        """,
+    )
+    assert served == 100
+    assert logins < 60  # of connections that are passed on, none is opened anew
+
+
+def test_a_thread_that_has_nothing_to_do_gives_its_own_up(crowded):
+    """And gets another one for its next request."""
+    taken, served = run(
+        crowded,
+        """
+        idle = [Idle(), Idle()]
+        began = time.monotonic()
+        request()
+        taken = time.monotonic() - began
+        connections.close_all()
+        for thread in idle: thread.over.set()
+        for thread in idle: thread.join()
+        result([taken, len(seen)])
+        """,
+    )
+    assert taken < 5
+    assert served == 5
+
+
+def test_a_process_that_has_nothing_to_do_gives_one_up(crowded):
+    script = crowded.write(
+        "other.py",
+        "import django\ndjango.setup()\n"
+        + HEAD
+        + textwrap.dedent(
+            """
+            idle = [Idle(), Idle()]
+            print("kept", flush=True)
+            input()
+            for thread in idle: thread.over.set()
+            for thread in idle: thread.join()
+            print(len(seen), flush=True)
+            """
+        ),
+    )
+    with subprocess.Popen(
+        [sys.executable, str(script)],
+        cwd=crowded.folder,
+        env=crowded.environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout.readline() == "kept\n"
+        assert run(crowded, "request(); connections.close_all(); result(len(seen))") == 1
+        said, _ = other.communicate("\n", timeout=30)
+    assert said == "4\n"
+
+
+def test_a_request_of_another_process_gives_one_up(crowded):
+    """A process of one thread: nobody but its requests looks after its connection."""
+    script = crowded.write(
+        "other.py",
+        "import django\ndjango.setup()\n"
+        + HEAD
+        + textwrap.dedent(
+            """
+            import sys
+            request()
+            print("kept", flush=True)
+            stop = threading.Event()
+            threading.Thread(target=lambda: (input(), stop.set())).start()
+            while not stop.wait(0.02):
+                request()
+            connections.close_all()
+            """
+        ),
+    )
+    others = [
+        subprocess.Popen(
+            [sys.executable, str(script)],
+            cwd=crowded.folder,
+            env=crowded.environ,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    try:
+        assert [each.stdout.readline() for each in others] == ["kept\n"] * 2
+        assert run(crowded, "request(); connections.close_all(); result(len(seen))") == 1
+    finally:
+        for each in others:
+            each.communicate("\n", timeout=30)
+    assert [each.returncode for each in others] == [0, 0]
+
+
+def test_what_a_thread_has_left_in_a_connection_is_passed_to_nobody(crowded):
+    """A transaction begun behind Django's back; and one that is direct has a session of its own."""
+    found = run(
+        crowded,
+        """
+        from ppg_integrations.django import wrapping
+        wrapper = connections["default"]
+        wrapper.ensure_connection()
+        sharing = wrapper._ppg_upkeep._sharing
+        may = [sharing._may_leave()]
+        with wrapper.cursor() as cursor:
+            cursor.execute("BEGIN")
+            may.append(sharing._may_leave())
+            cursor.execute("ROLLBACK")
+        with transaction.atomic():
+            may.append(sharing._may_leave())
+        wrapper.errors_occurred = True
+        may.append(sharing._may_leave())
+        wrapper.errors_occurred = False
+        connections["direct"].ensure_connection()
+        may.append(connections["direct"]._ppg_upkeep._sharing._line is None)
+        connections.close_all()
+        result(may)
+        """,
+    )
+    assert found == [True, False, False, False, True]

@@ -1,0 +1,61 @@
+"""The site's own pages lead to all the others. The build itself is a command of tox."""
+
+from __future__ import annotations
+
+import re
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from tests.support.programs import ROOT
+
+DOCS = ROOT / "docs"
+SECTIONS = ("how-to", "reference", "explanation")
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_each_page_of_a_section_has_a_line_in_its_index(section):
+    index = (DOCS / section / "index.md").read_text(encoding="utf-8")
+    lines = dict(re.findall(r"^- \[[^]]+\]\(([\w-]+\.md)\): (.+)$", index, re.MULTILINE))
+    assert {*lines} == {path.name for path in (DOCS / section).glob("*.md")} - {"index.md"}
+
+
+def test_the_front_page_is_short_and_leads_to_each_section():
+    front = (DOCS / "index.md").read_text(encoding="utf-8")
+    assert {f"{section}/index.md" for section in SECTIONS} <= {*re.findall(r"\]\(([^)]+)\)", front)}
+    assert len(front.splitlines()) < 50
+
+
+@pytest.fixture
+def conf(monkeypatch):
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    space = {"__file__": str(DOCS / "conf.py")}
+    exec((DOCS / "conf.py").read_text(encoding="utf-8"), space)
+    return space
+
+
+@pytest.mark.parametrize(
+    ("link", "becomes"),
+    [
+        ("[a](../../README.md)", "[a](../index.md)"),
+        ("[a](../../CHANGELOG.md#010)", "[a](../changelog.md#010)"),
+        ("[a](../../CONTRIBUTING.md)", "[a](../contributing/index.md)"),
+        ("[the `demo`](../../example_projects)", "the `demo`"),
+        ("[a](../../nothing.py)", "[a](../../nothing.py)"),  # Sphinx complains
+        ("[a](../quickstart.md#x)", "[a](../quickstart.md#x)"),
+        ("[a](https://example.com/x)", "[a](https://example.com/x)"),
+        ("![a](../routes.svg)", "![a](../routes.svg)"),
+    ],
+)
+def test_links_that_lead_out_of_the_folder_lead_to_what_the_site_has(conf, link, becomes):
+    source = [f"See {link}."]
+    conf["_inside"](SimpleNamespace(srcdir=DOCS), "how-to/page", source)
+    assert source == [f"See {becomes}."]
+
+
+def test_every_page_on_a_repository_host_leads_somewhere():
+    for path in [*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]:
+        text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+        for target in re.findall(r"\]\((?!\w+:|#)([^)\s#]+)", text):
+            assert (path.parent / target).exists(), f"{path.relative_to(ROOT)}: {target}"
