@@ -17,6 +17,8 @@ from typing import Any, Final, NamedTuple
 
 import requests
 from packaging.version import Version
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 FOLDER = Path(__file__).resolve().parents[1] / "requirements"
 
@@ -30,6 +32,10 @@ KNOWN: Final = ("ecdsa", "0.19.2")
 
 _AT_ONCE = 8  # questions to the index
 _TIMEOUT = 30  # seconds for each
+
+
+#: A name that is not found, a connection that is cut: once in hundreds of questions is no failure.
+_AGAIN = Retry(total=5, backoff_factor=0.3, status_forcelist=(429, 502, 503, 504))
 
 
 class Pin(NamedTuple):
@@ -60,6 +66,13 @@ def pins(paths: Iterable[Path]) -> list[Pin]:
     )
 
 
+def patient(session: requests.Session) -> requests.Session:
+    """Has it ask again; nor is anything taken from a cache."""
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, HTTPAdapter(max_retries=_AGAIN))
+    return session
+
+
 def newest(response: Any, *_: Any, **options: Any) -> Any:
     """Answers for a version from its project's page, where an index has no page for each version.
 
@@ -69,7 +82,8 @@ def newest(response: Any, *_: Any, **options: Any) -> Any:
     project, _, version = page.rpartition("/")
     if response.status_code != requests.codes.not_found or rest or project.count("/") < 4:
         return response
-    with requests.get(f"{project}/json", timeout=options.get("timeout", _TIMEOUT)) as other:
+    with patient(requests.Session()) as session:
+        other = session.get(f"{project}/json", timeout=options.get("timeout", _TIMEOUT))
         if other.ok and Version(other.json()["info"]["version"]) == Version(version):
             return other
     return response
@@ -87,7 +101,7 @@ def ask(pins: Iterable[Pin]) -> list[Answer]:
     from pip_audit._service.pypi import PyPIService
 
     service = PyPIService(timeout=_TIMEOUT)
-    service.session.hooks["response"].append(newest)
+    patient(service.session).hooks["response"].append(newest)
 
     def one(pin: Pin) -> Answer:
         try:

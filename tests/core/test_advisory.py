@@ -20,6 +20,7 @@ from ppg_integrations.errors import (
     PPGError,
 )
 from ppg_integrations.pair import Source
+from tests.support.own_sessions import watched
 from tests.support.tcp_proxy import TCPProxy
 
 SOURCE = Source("argument", "pooled")
@@ -38,21 +39,8 @@ def driver(request):
 @pytest.fixture
 def sessions(servers, generated):
     """What the server has of our sessions: their names, by pid. None is left."""
-
-    def found():
-        with servers.connect() as connection:
-            return dict(
-                connection.fetch(
-                    "SELECT pid, application_name FROM pg_stat_activity"
-                    " WHERE datname = %s AND application_name LIKE 'ppg %%'",
-                    (generated.direct.database,),
-                )
-            )
-
-    yield found
-    until = time.monotonic() + 5
-    while found():  # the server takes a moment to see that a client has gone
-        assert time.monotonic() < until, found()
+    with watched(servers, generated.direct.database) as found:
+        yield found
 
 
 def end(servers, sessions):

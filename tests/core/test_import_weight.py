@@ -128,7 +128,10 @@ def test_an_engine_that_is_registered_with_dj_database_url_counts(
 ) -> None:
     import dj_database_url
 
-    monkeypatch.setitem(
-        dj_database_url.ENGINE_SCHEMES, "postgresql", dj_database_url.Engine("shop.engine")
+    theirs = dj_database_url.parse  # where they are registered has moved between its versions
+    monkeypatch.setattr(
+        dj_database_url,
+        "parse",
+        lambda url, **config: {**theirs(url, **config), "ENGINE": "shop.engine"},
     )
     assert entry_of(PostgresURL.parse(POOLED), {})["ENGINE"] == "shop.engine"

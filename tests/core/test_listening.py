@@ -19,6 +19,7 @@ from ppg_integrations.direct import Notification, direct_session, listen
 from ppg_integrations.errors import ConfigurationError, MissingDirectURLError, MissingURLError
 from ppg_integrations.pair import Source
 from ppg_integrations.sessions import Session
+from tests.support.own_sessions import watched
 from tests.support.tcp_proxy import TCPProxy
 
 SOURCE = Source("argument", "pooled")
@@ -44,21 +45,8 @@ def driver(request):
 @pytest.fixture
 def sessions(servers, shared):
     """What the server has of listeners: their names, by pid."""
-
-    def found():
-        with servers.connect() as connection:
-            return dict(
-                connection.fetch(
-                    "SELECT pid, application_name FROM pg_stat_activity"
-                    " WHERE datname = %s AND application_name LIKE 'ppg %%'",
-                    (shared.direct.database,),
-                )
-            )
-
-    yield found
-    until = time.monotonic() + 5
-    while found():  # the server takes a moment to see that a client has gone
-        assert time.monotonic() < until, found()
+    with watched(servers, shared.direct.database) as found:
+        yield found
 
 
 @pytest.fixture

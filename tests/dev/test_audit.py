@@ -86,9 +86,13 @@ def index(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """An index that has a page for each project and none for its versions."""
     monkeypatch.setenv("NO_PROXY", "*")
 
+    cuts = iter("two")
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            known = self.path == "/pypi/six/json"
+            if "shaky" in self.path and next(cuts, None):
+                return  # without an answer
+            known = self.path in ("/pypi/six/json", "/pypi/shaky/json")
             body = json.dumps({"info": {"version": "1.17.0"}, "vulnerabilities": []}).encode()
             self.send_response(200 if known else 404)
             self.send_header("Content-Length", str(len(body) if known else 0))
@@ -122,3 +126,12 @@ def test_a_project_s_page_speaks_of_its_newest_version_alone(
         session.hooks["response"].append(audit.newest)
         with session.get(f"{index}/{path}") as response:
             assert response.status_code == status
+
+
+def test_a_connection_that_is_cut_is_no_failure(
+    index: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "_AGAIN", audit._AGAIN.new(backoff_factor=0))
+    with audit.patient(requests.Session()) as session:
+        with session.get(f"{index}/shaky/json") as response:
+            assert response.status_code == 200

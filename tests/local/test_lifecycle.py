@@ -19,6 +19,7 @@ from ppg_integrations.providers.local.pgbouncer import PgBouncer
 from ppg_integrations.providers.local.postgres import Postgres
 from ppg_integrations.providers.local.servers import LocalServers
 from tests.conftest import UNSAFE_AND_FAST
+from tests.support.ending import ended
 from tests.support.programs import run_python, start_python
 
 pytestmark = pytest.mark.once
@@ -49,10 +50,7 @@ def kill(pid):
     program = processes.command_line(pid)
     assert program
     os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while processes.command_line(pid):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    assert ended(pid)
 
 
 def ask(url, sql):
@@ -89,8 +87,7 @@ def test_start_stop_and_status_can_be_said_twice(local):
     assert not status.running
     assert (status.postgres.pid, status.pooler.pid) == (None, None)
     assert used_ports(status) == used_ports(first)
-    for pid in (first.postgres.pid, first.pooler.pid):
-        assert not processes.command_line(pid)
+    assert ended(first.postgres.pid, first.pooler.pid)
 
 
 def test_data_roles_and_ports_survive_a_restart(local):
@@ -333,7 +330,7 @@ def test_a_server_started_by_hand_on_our_data_is_taken_for_ours(local):
     assert status.postgres.pid == by_hand.pid
     assert used_ports(status) == used_ports(before)
     assert local.stop() is True
-    assert not processes.command_line(by_hand.pid)
+    assert ended(by_hand.pid)
 
 
 def test_a_start_that_was_interrupted_before_the_port_was_remembered(local):
@@ -343,7 +340,7 @@ def test_a_start_that_was_interrupted_before_the_port_was_remembered(local):
     path.unlink()
     status = local.start()
     assert status.running
-    assert not any(processes.command_line(pid) for pid in before)
+    assert ended(*before)
     assert PgBouncer(folder_of(local)).running() == status.pooler.pid
 
 
@@ -418,7 +415,7 @@ def test_erase_leaves_nothing(local, project):
     local.erase()
     assert list(project.iterdir()) == []
     assert not data.exists()
-    assert not any(processes.command_line(pid) for pid in numbers)
+    assert ended(*numbers)
     local.erase()
 
 

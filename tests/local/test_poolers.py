@@ -6,7 +6,7 @@ import pytest
 
 from ppg_integrations.drivers import connect
 from ppg_integrations.errors import PPGError
-from ppg_integrations.providers.local import processes
+from tests.support.ending import ended
 from tests.support.poolers import pooler
 
 
@@ -17,7 +17,7 @@ def test_session_and_transaction_pooling_differ_in_who_keeps_a_server(servers, g
         with connect(url) as one, connect(url) as two:
             pids = [c.fetch("SELECT pg_backend_pid()")[0][0] for c in (one, two)]
             assert (len(set(pids)) == 2) == (mode == "session")
-    assert not processes.command_line(other.pid)
+    assert ended(other.pid)
 
 
 def test_statement_pooling_refuses_transactions(servers, generated):
