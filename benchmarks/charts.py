@@ -27,6 +27,7 @@ mpl.rcParams.update(
 )
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,9 +35,12 @@ if TYPE_CHECKING:
     from .ratios import Spread
 
 #: Ours is always the first colour, and nobody else has it. Told apart by people who see red and
-#: green alike: https://jfly.uni-koeln.de/color/
+#: green alike: https://jfly.uni-koeln.de/color/ and https://personal.sron.nl/~pault/
 OURS = "#0072b2"
-OTHERS = ("#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999")
+OTHERS = (
+    *("#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999"),
+    *("#882255", "#ddcc77", "#332288"),
+)
 
 
 def colours(names: Sequence[str], ours: str) -> dict[str, str]:
@@ -111,6 +115,10 @@ def lines(
         axes.plot(x, y, marker="o", markersize=4, linewidth=width, color=paint[name], label=name)
     if "x" in log:
         axes.set_xscale("log")
+        places = sorted({place for points in series.values() for place, _ in points})
+        if len(places) <= 12:  # else powers of ten
+            axes.set_xticks(places, [f"{place:,g}" for place in places])
+            axes.xaxis.set_minor_locator(NullLocator())
     if "y" in log:
         axes.set_yscale("log")
     axes.set_xlabel(across)

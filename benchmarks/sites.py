@@ -166,13 +166,14 @@ DJANGO: dict[str, Configuration] = {
         only=_GEVENT,
     ),
     # Whoever knows PgBouncer in transaction mode, and wants nothing but speed: connections are
-    # kept for ever, nothing is checked, nothing is left to a session.
+    # kept for ever, nothing is checked, nothing is left to a session. Migrations go by --database.
     EXPERT: Configuration(
         "Django",
         """
         import dj_database_url
         DATABASES = {
-            "default": dj_database_url.config(conn_max_age=None, disable_server_side_cursors=True)
+            "default": dj_database_url.config(conn_max_age=None, disable_server_side_cursors=True),
+            "direct": dj_database_url.config(env="DIRECT_URL"),
         }
         DATABASES["default"]["OPTIONS"]["prepare_threshold"] = None
         """,
@@ -185,7 +186,8 @@ DJANGO: dict[str, Configuration] = {
         DATABASES = {
             "default": dj_database_url.config(
                 conn_max_age=600, conn_health_checks=True, disable_server_side_cursors=True
-            )
+            ),
+            "direct": dj_database_url.config(env="DIRECT_URL"),
         }
         DATABASES["default"]["OPTIONS"]["prepare_threshold"] = None
         """,
@@ -276,7 +278,8 @@ ASGI_DJANGO: dict[str, Configuration] = {
         """
         import dj_database_url
         DATABASES = {
-            "default": dj_database_url.config(conn_max_age=0, disable_server_side_cursors=True)
+            "default": dj_database_url.config(conn_max_age=0, disable_server_side_cursors=True),
+            "direct": dj_database_url.config(env="DIRECT_URL"),
         }
         DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 4, "max_size": 4}
         """,

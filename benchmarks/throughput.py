@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from .sites import Configuration
 
 CLIENTS = 8
-WORKERS, THREADS = 2, 4
+#: One process: which of several gets how many of the clients is chance, and would be measured.
+WORKERS, THREADS = 1, 8
 VIEWS = {"one query": "/one", "ten queries": "/ten"}
 #: What is served how. Peers that are documented for one server only run under that.
 STAGES: dict[str, tuple[str, Mapping[str, Configuration]]] = {

@@ -51,6 +51,27 @@ def has_news(fileno: int, seconds: float = 0.0) -> bool:
     return bool(poll.poll(seconds * 1000))
 
 
+class Watch:
+    """:func:`has_news` of one connection that is asked about again and again.
+
+    Attributes:
+        fileno: of its socket. Another connection may get the same number: it needs another watch.
+    """
+
+    __slots__ = ("_poll", "fileno")
+
+    def __init__(self, fileno: int) -> None:
+        """Asks nothing yet."""
+        self.fileno = fileno
+        self._poll = select.poll() if _NEWS and fileno >= 0 else None
+        if self._poll is not None:
+            self._poll.register(fileno, _NEWS)
+
+    def has_news(self) -> bool:
+        """Never waits."""
+        return has_news(self.fileno) if self._poll is None else bool(self._poll.poll(0))
+
+
 @contextmanager
 def limited(fileno: int, seconds: float | None = None) -> Iterator[None]:
     """Ends what waits for the other end of a socket in the block, when it takes too long.

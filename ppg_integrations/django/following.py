@@ -67,6 +67,7 @@ class Followed:
         self._pair = pair  #: in use
         self._seen = pair  #: looked at last, in use or not
         self._looked = -math.inf
+        self._known: dict[Half, Destination] = {}
         self._made: dict[str, Entry] = {}
         self._current: CurrentPair | None = None
         self._lock = threading.Lock()
@@ -107,16 +108,18 @@ class Followed:
         url: PostgresURL | None = getattr(pair, half) if half else None
         if half is None or url is None:
             return None
-        return Destination(
-            half,
-            url,
-            str(getattr(pair, f"{half}_source")),
-            half == "direct" or (half == "pooled" and pair.one_endpoint),
-        )
+        known = self._known.get(half)
+        if known is None or known.url is not url:
+            known = self._known[half] = Destination(
+                half,
+                url,
+                str(getattr(pair, f"{half}_source")),
+                half == "direct" or (half == "pooled" and pair.one_endpoint),
+            )
+        return known
 
     def _half(self, alias: str) -> Half | None:
         entry = self._entry
-        place = state.Place.of(connections.settings.get(alias, {}))
         half: Half
         if swapping.is_swapped(alias):
             half, made = "direct", self._made.get(entry.direct_alias)
@@ -125,7 +128,9 @@ class Followed:
         else:
             is_direct = entry.forced or alias == entry.direct_alias
             half, made = "direct" if is_direct else "pooled", self._made.get(alias)
-        return half if made is not None and place.same_server(state.Place.of(made)) else None
+        if made is None or not state.same_server(connections.settings.get(alias, {}), made):
+            return None
+        return half
 
     def _begun(self) -> CurrentPair:
         with self._lock:

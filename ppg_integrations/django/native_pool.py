@@ -7,13 +7,15 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any, Final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from ppg_integrations import liveness
 from ppg_integrations.urls import PostgresURL
 
 #: By pool, where its connections lead.
 _urls: Final[WeakKeyDictionary[Any, PostgresURL]] = WeakKeyDictionary()
+#: Those that lead elsewhere than they once did, and may still open a connection to there.
+_moved: Final[WeakSet[Any]] = WeakSet()
 #: By connection, when somebody got it from its pool, by :func:`time.monotonic`.
 _used: Final[WeakKeyDictionary[Any, float]] = WeakKeyDictionary()
 _lock = threading.Lock()
@@ -66,6 +68,7 @@ def _lead(pool: Any, wrapper: Any, url: PostgresURL, window: float) -> None:
         return
     changed = {**keywords, **wrapper.get_connection_params()}
     if changed != keywords:
+        _moved.add(pool)
         pool.kwargs = changed  # psycopg_pool reads it for each connection
         if not pool.closed and hasattr(pool, "drain"):  # from psycopg_pool 3.3 on
             pool.drain()
@@ -82,6 +85,8 @@ def _is_current(wrapper: Any, pool: Any) -> bool:
     One that was being opened when the pool was drained, or any before psycopg_pool 3.3. A session
     of the same role outlives the password that it was opened with.
     """
+    if pool not in _moved:
+        return True
     user = (_keywords(pool) or {}).get("user")
     return user is None or bool(wrapper.connection.info.user == user)
 

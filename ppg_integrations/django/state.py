@@ -56,6 +56,15 @@ class Place(Value):
         return 1 + (self.user == other.user) + (self.name == other.name)
 
 
+def same_server(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """:meth:`Place.same_server` of two entries of ``DATABASES``, for each new connection."""
+    here, there = (
+        (values.get("ENGINE") == UNCONFIGURED, values.get("HOST", ""), values.get("PORT", ""))
+        for values in (one, other)
+    )
+    return here == there
+
+
 class Source:
     """How a call of ``databases()`` found its pair, and what it makes of one.
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakSet
+from weakref import ref
 
 from django.db.utils import Error as DjangoError
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _MOMENT: Final = 0.05
 #: Seconds between two looks, within one request, at a connection that is in use.
 _PAUSE: Final = 1.0
+#: Cursors that are remembered before those that are closed are forgotten.
+_MANY: Final = 64
 
 
 class _LaterError(Exception):
@@ -50,12 +52,14 @@ class Upkeep:
         self._followed = followed
         self._settings = followed.settings
         self._opened: Destination | None = None
+        self._watch: liveness.Watch | None = None
         self._leads_to: Destination | None = None
-        self._is_ready = False
+        self._is_ready = self._has_looked = False
         self._left = 0.0
         self._last_used = 0.0
         self._looked = 0.0
-        self._cursors: WeakSet[Any] = WeakSet()
+        # A list: a WeakSet would cost each query a callback.
+        self._cursors: list[ref[Any]] = []
         self._class_connect = self._replace("connect", self._connect)
         self._class_parameters = self._replace("get_connection_params", self._parameters)
         self._class_initialise = self._replace("init_connection_state", self._initialise)
@@ -85,8 +89,8 @@ class Upkeep:
         if destination is None:
             self._class_connect()
             return
-        self._leads_to = destination
-        sharing = self._sharing
+        self._leads_to, self._has_looked = destination, True
+        sharing, has_pool = self._sharing, native_pool.is_used(wrapper)
         later = None
         try:
             connecting.patiently(
@@ -94,8 +98,8 @@ class Upkeep:
                 self._where,
                 errors=(wrapper.Database.Error,),
                 # Django's native pool tries again by itself, and waits as long as it is told to.
-                deadline=0.0 if native_pool.is_used(wrapper) else self._settings.connect_deadline,
-                line=sharing.place(destination),
+                deadline=0.0 if has_pool else self._settings.connect_deadline,
+                line=None if has_pool else sharing.place(destination),
                 take=sharing.take,
             )
         except _LaterError as error:
@@ -105,11 +109,14 @@ class Upkeep:
         self._opened = self._leads_to
         self._last_used = self._looked = time.monotonic()
         self._cursors.clear()
+        self._watch = None
 
     def _where(self) -> tuple[PostgresURL, str]:
-        destination = self._followed.destination(self._wrapper.alias) or self._leads_to
+        destination = self._leads_to
+        if not self._has_looked:  # at each attempt but the first: it may be another pair by then
+            destination = self._followed.destination(self._wrapper.alias) or destination
         assert destination is not None
-        self._leads_to = destination
+        self._leads_to, self._has_looked = destination, False
         return destination.url, destination.source
 
     def _attempt(self, url: PostgresURL, left: float) -> None:
@@ -170,7 +177,10 @@ class Upkeep:
 
     def _cursor(self, name: str | None = None) -> Any:
         cursor = self._class_cursor(name)
-        self._cursors.add(cursor)
+        cursors = self._cursors
+        if len(cursors) >= _MANY:
+            cursors[:] = self._open_cursors()
+        cursors.append(ref(cursor))
         return cursor
 
     def _check(self) -> None:
@@ -199,7 +209,7 @@ class Upkeep:
                 return
         if may_go and (is_first or now - self._looked >= _PAUSE):
             self._looked = now
-            if self._is_outdated(opened, now) and (is_first or not self._has_cursors()):
+            if self._is_outdated(opened, now) and (is_first or not self._open_cursors()):
                 wrapper.close()
                 return
         self._last_used = now
@@ -220,7 +230,10 @@ class Upkeep:
             fileno = wrapper.connection.fileno()
         except wrapper.Database.Error:
             return False
-        if not liveness.needs_test(fileno, self._last_used, self._settings.alive_window):
+        if self._watch is None or self._watch.fileno != fileno:
+            self._watch = liveness.Watch(fileno)
+        idle = time.monotonic() - self._last_used
+        if idle < self._settings.alive_window and not self._watch.has_news():
             return True
         try:
             with liveness.limited(fileno):
@@ -238,6 +251,7 @@ class Upkeep:
         # An alias that was pointed elsewhere meanwhile has left the pair.
         return self._followed.destination(self._wrapper.alias) is not None
 
-    def _has_cursors(self) -> bool:
-        """Whether somebody may still read from a cursor, or execute with it."""
-        return any(not cursor.closed for cursor in self._cursors)
+    def _open_cursors(self) -> list[ref[Any]]:
+        """Those that somebody may still read from, or execute with."""
+        known = ((each, each()) for each in self._cursors)
+        return [each for each, cursor in known if cursor is not None and not cursor.closed]
