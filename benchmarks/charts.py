@@ -30,7 +30,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from .ratios import Spread
 
@@ -47,6 +47,11 @@ def colours(names: Sequence[str], ours: str) -> dict[str, str]:
     """One for each name."""
     others = iter(OTHERS * (1 + len(names) // len(OTHERS)))
     return {name: OURS if name == ours else next(others) for name in names}
+
+
+def _columns(names: Iterable[str]) -> int:
+    """Of a legend, so that the longest name fits."""
+    return 3 if max(map(len, names)) <= 26 else 2
 
 
 def bars(
@@ -84,8 +89,10 @@ def bars(
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(label)
     axes.set_title(title, loc="left")
+    axes.margins(y=0.01)
     if len(names) > 1:
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        columns = _columns(names)
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=columns)
         figure.set_layout_engine("constrained")
     return figure
 
@@ -107,12 +114,18 @@ def lines(
         log: which axes are logarithmic: "x", "y" or "xy".
     """
     paint = colours([*series], ours)
-    figure = Figure(figsize=(7.5, 4.2), layout="constrained")
+    columns = _columns(series)
+    rows = -(-len(series) // columns)
+    figure = Figure(figsize=(7.5, 3.6 + 0.22 * rows), layout="constrained")
     axes = figure.subplots()
+    seen: set[str] = set()
     for name, points in series.items():
         x, y = zip(*points, strict=True)
         width = 2.4 if name == ours else 1.4
-        axes.plot(x, y, marker="o", markersize=4, linewidth=width, color=paint[name], label=name)
+        style = "--" if paint[name] in seen else "-"  # there are more names than colours
+        seen.add(paint[name])
+        drawn = {"marker": "o", "markersize": 4, "linewidth": width, "linestyle": style}
+        axes.plot(x, y, **drawn, color=paint[name], label=name.replace("`", ""))
     if "x" in log:
         axes.set_xscale("log")
         places = sorted({place for points in series.values() for place, _ in points})
@@ -124,7 +137,7 @@ def lines(
     axes.set_xlabel(across)
     axes.set_ylabel(label)
     axes.set_title(title, loc="left")
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=columns)
     return figure
 
 

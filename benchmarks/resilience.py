@@ -41,6 +41,7 @@ ROTATIONS: list[tuple[str, str, str, dict[str, Any]]] = [
     ("Django", "gunicorn gthread", "`conn_max_age=math.inf`", {"conn_max_age": math.inf}),
     ("Django", "gunicorn gthread", "native pool", {"options": {"pool": True}}),
     ("Django", "uvicorn", "`conn_max_age=0`", {"conn_max_age": 0}),
+    ("Django", "uvicorn", "`conn_max_age=60`", {"conn_max_age": 60}),
     ("Django", "uvicorn", "native pool", {"options": {"pool": True}}),
     *((framework, "gunicorn gthread", DEFAULT_GRACE, {}) for framework in FRAMEWORKS),
 ]

@@ -17,8 +17,9 @@ SECTIONS = ("how-to", "reference", "explanation")
 @pytest.mark.parametrize("section", SECTIONS)
 def test_each_page_of_a_section_has_a_line_in_its_index(section):
     index = (DOCS / section / "index.md").read_text(encoding="utf-8")
-    lines = dict(re.findall(r"^- \[[^]]+\]\(([\w-]+\.md)\): (.+)$", index, re.MULTILINE))
-    assert {*lines} == {path.name for path in (DOCS / section).glob("*.md")} - {"index.md"}
+    lines = re.findall(r"^- \[[^]]+\]\(([\w-]+\.md)\): .+$", index, re.MULTILINE)
+    pages = {path.name for path in (DOCS / section).glob("*.md")} - {"index.md"}
+    assert sorted(lines) == sorted(pages)  # and none twice
 
 
 def test_the_front_page_is_short_and_leads_to_each_section():

@@ -67,6 +67,7 @@ class Site:
             **kept,
             "PYTHONPATH": f"{self.folder}{os.pathsep}{ROOT}",
             "PYTHONUNBUFFERED": "1",
+            "TMPDIR": str(self.folder),  # where processes that wait for a slot tell each other
             "PYTHONDONTWRITEBYTECODE": "1",
             "LC_ALL": "C.UTF-8",
             "DJANGO_SETTINGS_MODULE": "shop.settings",
