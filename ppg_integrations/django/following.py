@@ -109,7 +109,7 @@ class Followed:
         if half is None or url is None:
             return None
         known = self._known.get(half)
-        if known is None or known.url is not url:
+        if known is None or known.url is not url:  # each pair that is found has URLs of its own
             known = self._known[half] = Destination(
                 half,
                 url,

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from ppg_integrations import waiting
 
-from . import native_pool
-
 if TYPE_CHECKING:
     from ppg_integrations.urls import PostgresURL
 
@@ -59,14 +57,14 @@ class Sharing:
         self._taken: _Passed | None = None
 
     def place(self, destination: Destination) -> waiting.Line:
-        """Where to wait for a connection that leads there.
+        """Where to wait for a connection that leads there; Django's native pool has its own ways.
 
-        Those that hold a session are nobody else's, and Django's native pool has its own ways.
+        Those that hold a session are nobody else's.
         """
         self.resume()
         url, alias = destination.url, self._wrapper.alias
         line = waiting.line(url.host, url.port, url.database, alias)
-        if destination.keeps_sessions or native_pool.is_used(self._wrapper):
+        if destination.keeps_sessions:
             self._line = self._known = None
         elif line is not self._line:
             self._line, self._known = line, line.known(self)
