@@ -20,9 +20,8 @@ from ppg_integrations.urls import PostgresURL
 from ppg_integrations.verbs import grace, sentences, sessions
 from ppg_integrations.verbs.context import Context
 from ppg_integrations.verbs.rotate import rotate
+from tests.cli.running import Captured, id_in_file, ppg, url
 from tests.support.scripted import Desk, works
-
-Captured = pytest.CaptureFixture[str]
 
 
 class Clock:
@@ -55,21 +54,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Clock]:
         return made
 
     return install
-
-
-def url(shop: Path, name: str = "DIRECT_URL") -> PostgresURL:
-    return PostgresURL.parse(envfile.read(shop / ".env")[name])
-
-
-def id_in_file(shop: Path) -> str:
-    return envfile.read(shop / ".env")["PPG_CONNECTION"].rpartition(":")[0]
-
-
-def ppg(capsys: Captured, *arguments: str, status: int = 0) -> tuple[str, str]:
-    capsys.readouterr()
-    assert main(arguments) == status, capsys.readouterr()
-    printed = capsys.readouterr()
-    return printed.out, printed.err
 
 
 @pytest.fixture

@@ -15,31 +15,14 @@ from typing import Any
 
 import pytest
 
-from ppg_integrations import PostgresURL, envfile, lock
+from ppg_integrations import envfile, lock
 from ppg_integrations.cli import main
 from ppg_integrations.errors import ProviderError, ProviderUnavailableError
 from ppg_integrations.journal import Journal
 from ppg_integrations.verbs import grace as module
 from ppg_integrations.verbs import sentences
+from tests.cli.running import Captured, id_in_file, ppg, url
 from tests.support.scripted import Desk, Scripted, works
-
-Captured = pytest.CaptureFixture[str]
-
-
-def in_file(shop: Path, name: str = "DIRECT_URL") -> PostgresURL:
-    return PostgresURL.parse(envfile.read(shop / ".env")[name])
-
-
-def id_in_file(shop: Path) -> str:
-    return envfile.read(shop / ".env")["PPG_CONNECTION"].rpartition(":")[0]
-
-
-def ppg(capsys: Captured, *arguments: str, status: int = 0) -> tuple[str, str]:
-    """Runs a verb; what it printed on standard output and on standard error."""
-    capsys.readouterr()
-    assert main(arguments) == status, capsys.readouterr()
-    printed = capsys.readouterr()
-    return printed.out, printed.err
 
 
 @pytest.fixture
@@ -53,12 +36,12 @@ def created(desk: Desk, shop: Path, capsys: Captured) -> str:
 def test_a_rotation_proves_and_stores_before_it_retires(
     desk: Desk, shop: Path, journal: Journal, created: str, capsys: Captured
 ) -> None:
-    old = in_file(shop)
+    old = url(shop)
     seen: list[bool] = []
 
     def before(method: str) -> None:
         if method == "revoke":
-            seen.append(in_file(shop) != old and works(in_file(shop)) and works(old))
+            seen.append(url(shop) != old and works(url(shop)) and works(old))
             assert [each.stage for each in journal.entries()] == ["stored"]
 
     desk.before = before
@@ -67,8 +50,8 @@ def test_a_rotation_proves_and_stores_before_it_retires(
     assert seen == [True]
     assert f"{created} is retired" in err
     assert list(desk.alive) == [id_in_file(shop)] != [created]
-    assert works(in_file(shop))
-    assert works(in_file(shop, "DATABASE_URL"))
+    assert works(url(shop))
+    assert works(url(shop, "DATABASE_URL"))
     assert not works(old)
     assert journal.entries() == ()
     assert "generated con_" in out
@@ -102,7 +85,7 @@ def test_a_failing_proof_leaves_the_old_pair_in_use_and_is_taken_up_later(
     assert entry.generated.direct.password is not None
     assert entry.generated.direct.password.reveal() not in err
     # The provider mends it; the same connection is taken up, and then the old one goes.
-    pooled = entry.generated.pooled.replace(port=in_file(shop, "DATABASE_URL").port)
+    pooled = entry.generated.pooled.replace(port=url(shop, "DATABASE_URL").port)
     journal.record(replace(entry, generated=replace(entry.generated, pooled=pooled)))
     ppg(capsys, "rotate")
     assert list(desk.alive) == [entry.generated.id]
@@ -113,7 +96,7 @@ def test_a_failing_proof_leaves_the_old_pair_in_use_and_is_taken_up_later(
 def test_grace_lets_others_have_their_turn_and_the_old_one_live(
     desk: Desk, shop: Path, created: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old = in_file(shop)
+    old = url(shop)
     waited: list[float] = []
 
     def wait(seconds: float) -> None:
@@ -207,7 +190,7 @@ def test_a_retirement_that_fails_is_tried_again(
     _, err = ppg(capsys, "rotate", status=1)
     assert "the API is down" in err
     assert "The new connection is in use" in err
-    assert works(in_file(shop))
+    assert works(url(shop))
     assert journal.entries()[0].stage == "stored"
     _, err = ppg(capsys, "create")
     assert f"{created} could not be retired yet: the API is down" in err
@@ -245,7 +228,7 @@ def test_revoke_refuses_the_one_in_use(
     assert out == f"revoked {created}\n"
     assert f"{shop / '.env'} still holds its URLs, which are dead now: `ppg-connect create`" in err
     assert desk.alive == {}
-    assert not works(in_file(shop))
+    assert not works(url(shop))
     # Nor does anybody say that it is still there.
     _, err = ppg(capsys, "create")
     assert err == ""
@@ -417,7 +400,7 @@ def test_what_another_run_has_stored_and_does_not_work_is_no_success(
     _, err = ppg(capsys, "rotate")
     assert "had just stored" not in err
     assert desk.count("rotate") == 2
-    assert works(in_file(shop))
+    assert works(url(shop))
 
 
 @pytest.mark.parametrize("nothing_done", [True, False])
@@ -483,7 +466,7 @@ def test_create_finishes_an_interrupted_rotation_and_keeps_its_grace(
     ppg(capsys, "rotate", "--grace", "300", status=1)
     (entry,) = journal.entries()
     assert entry.generated is not None
-    pooled = entry.generated.pooled.replace(port=in_file(shop, "DATABASE_URL").port)
+    pooled = entry.generated.pooled.replace(port=url(shop, "DATABASE_URL").port)
     journal.record(replace(entry, generated=replace(entry.generated, pooled=pooled)))
     out, err = ppg(capsys, "create")
     assert "took up" in out
