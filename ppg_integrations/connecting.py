@@ -27,8 +27,9 @@ from .refusals import (
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
+    from .resting import Given
     from .urls import PostgresURL
-    from .waiting import Given, Line
+    from .waiting import Line
 
 __all__ = [
     "TRANSIENT",
@@ -115,7 +116,12 @@ def patiently(
 
     first = None
     try:
-        if line is None or not until or not line.is_busy():
+        if line is None or not until:
+            return attempt()
+        spare = line.spare() if take else None
+        if spare and take:
+            take(spare)
+        if spare or not line.is_busy():
             return attempt()
     except _RefusedError as refused:
         first = refused

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from . import next_steps
 from .errors import ConnectError, QueryError
 from .failures import address, condense, explain, redact
+from .timers import Limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,7 +68,7 @@ class Connection:
         self._raw = raw
         self._error = error
         self._prefix = f"/* {label} */ " if label else ""
-        self._timer: threading.Timer | None = None
+        self._timer: Limit | None = None
         self._socket: socket.socket | None = None
         self._expired = False
 
@@ -122,9 +122,7 @@ class Connection:
             # A duplicate: the driver may close its own descriptor at any moment, and the number
             # could by then belong to another file.
             self._socket = socket.socket(fileno=os.dup(self._ask(self._raw.fileno)))
-        self._timer = threading.Timer(max(0.0, seconds), self._cut, (self._socket,))
-        self._timer.daemon = True
-        self._timer.start()
+        self._timer = Limit(seconds, self._cut, self._socket)
 
     def close(self) -> None:
         """Ends it; closing twice is fine."""

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
+from .timers import Limit
+
 #: Closed, reset, or something to read. An idle PostgreSQL connection has nothing to read unless the
 #: server said goodbye.
 _NEWS: Final = select.POLLIN | getattr(select, "POLLRDHUP", 0) if hasattr(select, "poll") else 0
@@ -102,9 +104,7 @@ def limited(fileno: int, seconds: float | None = None) -> Iterator[None]:
                 with suppress(OSError):  # closed by the other end meanwhile
                     held.shutdown(socket.SHUT_RDWR)
 
-    timer = threading.Timer(seconds, shut)
-    timer.daemon = True
-    timer.start()
+    timer = Limit(seconds, shut)
     try:
         yield
     finally:

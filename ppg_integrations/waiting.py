@@ -1,9 +1,9 @@
-"""Those of a process who wait for a slot of a server that has none free, and those who keep one.
+"""Those of a process who wait for a slot of a server that has none free.
 
 To be told that there is none costs a login, TLS and all. So only the first in the line asks the
 server; the others wait for their turn, or for a connection that another thread is done with. Who
-has waited for a moment has connections closed that rest: those of this process first, then those
-of others, by an :mod:`.appeal`.
+finds that the server is full takes over a connection that is :mod:`.resting` in the process; where
+there is none, other processes are asked for one, by an :mod:`.appeal`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Final, Protocol
-from weakref import ReferenceType, WeakSet, ref
+from typing import Final
+from weakref import WeakSet
 
 from .appeal import Appeal
+from .resting import Given, Resting
 
 #: Seconds: the server is asked again after up to this long, then after up to twice as long ...
 _FIRST: Final = 0.05
@@ -26,33 +27,12 @@ _FIRST: Final = 0.05
 _LONGEST: Final = 0.25
 #: For so long a process that gave a connection up for another one does not ask for one itself.
 _COURTESY: Final = 0.3
-#: Until the server has noticed that a connection of ours was closed.
-_NOTICED: Final = 0.005
+#: For so long after the server was full, connections are taken over rather than opened.
+_CROWDED: Final = 60.0
 #: Whoever is the first for so long asks other processes.
 _PATIENCE: Final = 0.1
 #: How often those who sleep in an event loop look whether it is their turn.
 _GLANCE: Final = 0.02
-#: How often connections that rest in an idle process are looked after, and how many such looks at
-#: fewer than two of them end it.
-_TICK: Final = 0.25
-_QUIET: Final = 40
-
-
-class Given(Protocol):
-    """A connection on its way from one who has done with it to one who waits."""
-
-    def close(self) -> None: ...
-
-
-class Keeper(Protocol):
-    """Has a connection that may rest."""
-
-    def give_up(self) -> bool:
-        """Closes it, in any thread, and gives whether there was one."""
-
-
-#: A keeper's number, and a weak reference to it.
-Known = tuple[int, "ReferenceType[Keeper]"]
 
 
 class Turn:
@@ -71,11 +51,21 @@ class Turn:
 
 
 class Line:
-    """Of one kind of connections: any of them serves whoever waits in it. Threads share it."""
+    """Of one kind of connections: any of them serves whoever waits in it. Threads share it.
 
-    def __init__(self, host: str, port: int) -> None:
-        """Nobody waits yet."""
+    Attributes:
+        resting: those that nobody needs at the moment.
+    """
+
+    def __init__(self, host: str, port: int, *, pools: bool = False) -> None:
+        """Nobody waits yet.
+
+        Args:
+            host, port: of the server.
+            pools: whether a pool gives those that rest to whoever needs one.
+        """
         self._place = (host, port)
+        self._pools = pools
         self.renew()
         _lines_alive.add(self)
 
@@ -83,17 +73,22 @@ class Line:
         """In the child of a fork: the threads of the parent are no more."""
         self._lock = threading.Lock()
         self._turns: deque[Turn] = deque()
-        self._resting: dict[int, ReferenceType[Keeper]] = {}
-        self._tidying: threading.Thread | None = None
         self._appeal = Appeal(*self._place)
+        self.resting = Resting(self._appeal.is_heard)
         self._pause = _FIRST
-        self._next = self._since = 0.0
+        self._next = self._since = self._crowded = 0.0
 
     # ------------------------------------------------------------ waiting
 
     def is_busy(self) -> bool:
         """Whether it is of no use to ask the server now, before one's turn."""
         return bool(self._turns) or (self._next > 0.0 and self._next > time.monotonic())
+
+    def spare(self) -> Given | None:
+        """One that rests, where the server was full of late: to take it over costs no login."""
+        if not self._crowded or self._pools or time.monotonic() > self._crowded:
+            return None
+        return self.resting.take()
 
     @contextmanager
     def turn(self) -> Iterator[Turn]:
@@ -132,6 +127,8 @@ class Line:
                 if given is None and turn not in self._turns:
                     self._turns.appendleft(turn)  # what it was given was of no use
                 is_first = bool(self._turns) and self._turns[0] is turn
+            if given is None and is_first:
+                given = self.spare()
             now = time.monotonic()
             if given is not None or now >= until or (is_first and now >= self._next):
                 turn.tries = given is None
@@ -147,9 +144,8 @@ class Line:
         now = time.monotonic()
         self._pause = min(2 * self._pause, _LONGEST)
         self._next = now + random.uniform(self._pause / 2, self._pause)  # noqa: S311 - no secret
-        if self._give_one_up():
-            self._next = now + _NOTICED
-        elif now - self._since >= _PATIENCE:
+        self._crowded = now + _CROWDED
+        if now - self._since >= _PATIENCE:
             self._appeal.make()
 
     def opened(self) -> None:
@@ -195,51 +191,6 @@ class Line:
             return False
         self._next = time.monotonic() + _COURTESY
         return True
-
-    def known(self, keeper: Keeper) -> Known:
-        """What stands for a keeper in :meth:`rest`; it may be forgotten meanwhile."""
-        number = id(keeper)
-        return number, ref(keeper, lambda _: self._resting.pop(number, None))
-
-    def rest(self, known: Known) -> None:
-        """A connection is not needed until :meth:`resumed`, and others may have it closed."""
-        self._resting[known[0]] = known[1]
-        if self._tidying is None and len(self._resting) > 1:
-            self._tidy()
-
-    def resumed(self, known: Known) -> bool:
-        """Its keeper needs it again; False if it was closed meanwhile."""
-        return self._resting.pop(known[0], None) is not None
-
-    def _give_one_up(self) -> bool:
-        """Closes one that rests, that which has rested longest."""
-        while self._resting:
-            with suppress(StopIteration, KeyError, RuntimeError):  # resumed by its own thread
-                keeper = self._resting.pop(next(iter(self._resting)))()
-                if keeper is not None and keeper.give_up():
-                    return True
-        return False
-
-    def _tidy(self) -> None:
-        """Looks after the connections of a process whose threads have all become idle."""
-        with self._lock:
-            if self._tidying is not None:
-                return
-            self._tidying = threading.Thread(target=self._trim, name="ppg-waiting", daemon=True)
-        try:
-            self._tidying.start()
-        except RuntimeError:  # the interpreter is ending
-            self._tidying = None
-
-    def _trim(self) -> None:
-        quiet = 0
-        while quiet < _QUIET:
-            time.sleep(_TICK)
-            quiet = 0 if len(self._resting) > 1 else quiet + 1
-            # The last one stays: it is what lets a process serve by itself.
-            if not quiet and self._appeal.is_heard():
-                self._give_one_up()
-        self._tidying = None
 
 
 _lines: Final[dict[Hashable, Line]] = {}

@@ -10,6 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from ..errors import PPGError
+from ..timers import Limit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +43,7 @@ class Screen:
         self.err = err
         self._color = color
         self._lock = threading.Lock()
-        self._timer: threading.Timer | None = None
+        self._timer: Limit | None = None
         self._shown = 0  # characters of the progress line on the terminal
 
     @property
@@ -128,9 +129,7 @@ class Screen:
     def progress(self, message: str) -> None:
         """Says what is being done, once it has been going on for :data:`PATIENCE` seconds."""
         self.quiet()
-        self._timer = threading.Timer(PATIENCE, self._show, (plain(message),))
-        self._timer.daemon = True
-        self._timer.start()
+        self._timer = Limit(PATIENCE, self._show, plain(message))
 
     def quiet(self) -> None:
         """Ends the progress line, before anything else is printed."""

@@ -1,44 +1,69 @@
 """What becomes of a connection between two requests, when the pooler has no slot for another one.
 
 Threads keep their connections (``CONN_MAX_AGE``). Where there are more threads than slots, one that
-has done with its request passes its connection on to one that waits; one that has nothing to do has
-its own closed for somebody who waits; and one whose process has enough closes it for another
-process. While nobody waits, nothing of that happens.
+has done with its request passes its connection on to one that waits; that of one that has nothing
+to do is taken over by one that has none; and one whose process has enough closes it for another
+process. While there are slots, nothing of that happens.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
-from ppg_integrations import waiting
+from ppg_integrations import liveness, waiting
 
 if TYPE_CHECKING:
+    from ppg_integrations.resting import Given, Known
     from ppg_integrations.urls import PostgresURL
 
     from .following import Destination
 
 
 class _Passed:
-    """A connection that was passed on.
+    """A connection that others may have.
 
     Attributes:
         connection: of the driver.
         url: that it was opened for.
         close_at: when it has lived long enough, by :func:`time.monotonic`; None for never.
         isolation_level: as Django's wrapper notes it when it connects.
+        used: when it was used last, by :func:`time.monotonic`.
     """
 
-    __slots__ = ("close_at", "connection", "isolation_level", "url")
+    __slots__ = ("_owner", "close_at", "connection", "isolation_level", "url", "used")
 
     def __init__(self, wrapper: Any, url: PostgresURL) -> None:
+        self._owner = ref(wrapper)
         self.connection = wrapper.connection
         self.url = url
         self.close_at = wrapper.close_at
         self.isolation_level = wrapper.isolation_level
+        self.used = time.monotonic()
+
+    @property
+    def is_open(self) -> bool:
+        return not self.connection.closed
 
     def close(self) -> None:
         self.connection.close()
+
+    def leave(self) -> None:
+        """Leaves its owner, who may not have noticed yet that it is another one's."""
+        owner = self._owner()
+        if owner is not None and owner.connection is self.connection:
+            owner.connection = None
+
+    def serves(self, url: PostgresURL | None, window: float) -> bool:
+        """Whether it leads to `url`, and is as good as one that is opened now."""
+        return (
+            self.url == url
+            and self.is_open
+            and not self.connection.info.transaction_status  # idle, in both drivers
+            and not liveness.needs_test(self.connection.fileno(), self.used, window)
+        )
 
 
 class Sharing:
@@ -53,8 +78,9 @@ class Sharing:
         self.rests = False
         self._wrapper = wrapper
         self._line: waiting.Line | None = None
-        self._known: waiting.Known | None = None
-        self._taken: _Passed | None = None
+        self._known: Known | None = None
+        self._own: _Passed | None = None  #: what `_known` stands for
+        self._taken: Given | None = None
 
     def place(self, destination: Destination) -> waiting.Line:
         """Where to wait for a connection that leads there; Django's native pool has its own ways.
@@ -64,22 +90,29 @@ class Sharing:
         self.resume()
         url, alias = destination.url, self._wrapper.alias
         line = waiting.line(url.host, url.port, url.database, alias)
-        if destination.keeps_sessions:
-            self._line = self._known = None
-        elif line is not self._line:
-            self._line, self._known = line, line.known(self)
+        self._line = None if destination.keeps_sessions else line
+        self._known = self._own = None
         return line
 
     # ------------------------------------------------------------ taking
 
-    def take(self, passed: Any) -> None:
+    def take(self, passed: Given) -> None:
         """The next connection that is opened is to be this one."""
         self._taken = passed
 
-    def taken(self, url: PostgresURL | None) -> _Passed | None:
-        """What was taken, if it leads there."""
+    def taken(self, url: PostgresURL | None, window: float) -> _Passed | None:
+        """What was taken, if it leads there.
+
+        Args:
+            url: where to.
+            window: seconds for which an idle connection counts as alive.
+        """
         passed, self._taken = self._taken, None
-        if passed is None or passed.url == url:
+        if passed is None:
+            return None
+        assert isinstance(passed, _Passed)
+        passed.leave()
+        if passed.serves(url, window):
             return passed
         passed.close()
         return None
@@ -104,11 +137,20 @@ class Sharing:
                     return
             own()
             if wrapper.connection is not None and wrapper.autocommit:
-                self.rests = True
-                assert self._known is not None
-                line.rest(self._known)
+                self._rest(line, url)
             return
         own()
+
+    def _rest(self, line: waiting.Line, url: PostgresURL) -> None:
+        known, own = self._known, self._own
+        if known is None or own is None or own.connection is not self._wrapper.connection:
+            self._own = own = _Passed(self._wrapper, url)
+            self._known = known = line.resting.known(self, own)
+        else:
+            own.url = url
+            own.used = time.monotonic()
+        self.rests = True
+        line.resting.rest(known)
 
     def resume(self) -> None:
         """The connection is needed again."""
@@ -116,16 +158,14 @@ class Sharing:
             self.rests = False
             assert self._line is not None
             assert self._known is not None
-            if not self._line.resumed(self._known):
-                self._wrapper.close()  # which it is
+            if not self._line.resting.resumed(self._known):
+                self._known = self._own = None
+                self._left()  # it is another one's by now, or closed
 
-    def give_up(self) -> bool:
-        """Closes the connection, which rests. Any thread may call it, once."""
-        connection = self._wrapper.connection
-        if connection is None or connection.closed:
-            return False
-        connection.close()
-        return True
+    def _left(self) -> None:
+        """The wrapper has no connection any more, as after ``close()``."""
+        self._wrapper.connection = None
+        self._wrapper.run_on_commit = []
 
     def _may_leave(self) -> bool:
         """Whether nothing of this thread's is left in the connection."""
@@ -146,7 +186,7 @@ class Sharing:
         passed = _Passed(wrapper, url)
         wrapper.connection = None  # the other thread may use it at once
         if line.passed_on(passed):
-            wrapper.run_on_commit = []
+            self._left()
             return True
         wrapper.connection = passed.connection
         return False

@@ -1,6 +1,6 @@
 """How one ``DatabaseWrapper`` opens its connection, and when it gives up one that it has.
 
-Seven methods of the wrapper are replaced on the instance; each goes on to the class's own, which
+Nine methods of the wrapper are replaced on the instance; each goes on to the class's own, which
 Sentry and others patch.
 """
 
@@ -63,20 +63,24 @@ class Upkeep:
         self._class_connect = self._replace("connect", self._connect)
         self._class_parameters = self._replace("get_connection_params", self._parameters)
         self._class_initialise = self._replace("init_connection_state", self._initialise)
+        self._class_ensure = self._replace("ensure_connection", self._ensure)
         self._class_check = self._replace("close_if_health_check_failed", self._check)
         self._class_cursor = self._replace("create_cursor", self._cursor)
         self._class_open = self._replace("get_new_connection", self._open)
         self._class_rest = self._replace("close_if_unusable_or_obsolete", self._rest)
+        self._class_close = self._replace("close", self._close)
         self._sharing = Sharing(wrapper)
 
     def _replace(self, name: str, ours: Callable[..., Any]) -> Callable[..., Any]:
-        wrapper = self._wrapper
-        before = vars(wrapper).get(name)
+        wrapper, kind = self._wrapper, type(self._wrapper)
+        before: Callable[..., Any] | None = vars(wrapper).get(name)
         setattr(wrapper, name, ours)
+        if before is not None:
+            return before
 
         def own(*args: Any) -> Any:
             # Looked up when it is called: others may patch the class later.
-            return before(*args) if before else getattr(type(wrapper), name)(wrapper, *args)
+            return getattr(kind, name)(wrapper, *args)
 
         return own
 
@@ -153,7 +157,8 @@ class Upkeep:
 
     def _open(self, parameters: dict[str, Any]) -> Any:
         leads_to = self._leads_to
-        passed = self._sharing.taken(leads_to.url if leads_to is not None else None)
+        url = leads_to.url if leads_to is not None else None
+        passed = self._sharing.taken(url, self._settings.alive_window)
         if passed is None:
             return self._class_open(parameters)
         wrapper = self._wrapper
@@ -161,6 +166,12 @@ class Upkeep:
         if wrapper.close_at is not None and wrapper.settings_dict["CONN_MAX_AGE"]:
             wrapper.close_at = passed.close_at
         return passed.connection
+
+    def _ensure(self) -> None:
+        """Called before each cursor, and by those who take the driver's connection itself."""
+        if self._sharing.rests:
+            self._sharing.resume()
+        self._class_ensure()
 
     def _initialise(self) -> None:
         self._class_initialise()
@@ -174,6 +185,10 @@ class Upkeep:
             self._class_rest()
         else:
             self._sharing.end(opened.url, self._class_rest)
+
+    def _close(self) -> None:
+        self._sharing.resume()  # if it rested, another thread may have it by now
+        self._class_close()
 
     def _cursor(self, name: str | None = None) -> Any:
         cursor = self._class_cursor(name)

@@ -15,13 +15,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
-from sqlalchemy import NullPool, StaticPool, event
+from sqlalchemy import NullPool, QueuePool, StaticPool, event
 from sqlalchemy.exc import DisconnectionError, InvalidatePoolError
 
 from ppg_integrations import liveness, waiting
 from ppg_integrations.current import MOMENT
 
 from . import loops
+from .passed import Passed
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -30,27 +31,19 @@ if TYPE_CHECKING:
 
     from ppg_integrations.endpoint import Endpoint
     from ppg_integrations.pair import ConnectionPair
+    from ppg_integrations.resting import Known
     from ppg_integrations.urls import PostgresURL
 
 #: In the pool's record of a connection: the pair that it was opened with, when that was, that it
-#: leaves the pool after this use, and when it came back from its last one.
+#: leaves the pool after this use, when it came back from its last one, and what stands for it
+#: where it rests.
 _PAIR: Final = "ppg.pair"
 _OPENED: Final = "ppg.opened"
 _ONCE: Final = "ppg.once"
 _USED: Final = "ppg.used"
+_KNOWN: Final = "ppg.known"
 
 _log: Final = logging.getLogger("ppg_integrations")
-
-
-class Passed:
-    """A connection that was passed on, and where it leads."""
-
-    def __init__(self, connection: DBAPIConnection, url: PostgresURL | None) -> None:
-        self.connection = connection
-        self.url = url
-
-    def close(self) -> None:
-        self.connection.close()
 
 
 class Checkouts:
@@ -74,11 +67,13 @@ class Checkouts:
         #: When one was found dead.
         self._died = 0.0
         self._line: waiting.Line | None = None
+        #: Whether its pool may keep more of them than an idle process should.
+        self._trims = isinstance(engine.pool, QueuePool)
 
     def line(self, url: PostgresURL) -> waiting.Line:
         """Where to wait for a connection, when there is no free slot."""
         if self._line is None:
-            self._line = waiting.Line(url.host, url.port)
+            self._line = waiting.Line(url.host, url.port, pools=True)
         return self._line
 
     def opened(self, record: ConnectionPoolEntry, pair: ConnectionPair, *, kept: bool) -> None:
@@ -110,6 +105,9 @@ class Checkouts:
         used: float | None = info.get(_USED)
         if used is None:  # it was opened just now
             return
+        if _KNOWN in info and not self._resumed(info[_KNOWN]):
+            self._end(record)
+            raise DisconnectionError("it was closed for another process")
         if self._is_outdated(info):
             self._end(record)
             raise DisconnectionError("it was opened with another pair")
@@ -126,22 +124,38 @@ class Checkouts:
             return
         record.info[_USED] = time.monotonic()
         line = self._line
-        if line is None or line.is_calm() or record.dbapi_connection is None:
+        if line is None or record.dbapi_connection is None or _PAIR not in record.info:
             return
-        if line.is_wanted():
-            record.invalidate()
-        elif line.has_waiting and _PAIR in record.info:
-            self._pass_on(record, line)
+        if not line.is_calm():
+            if line.is_wanted():
+                record.invalidate()
+                return
+            if line.has_waiting and self._passed_on(record, line):
+                return
+        if self._trims:
+            self._rest(record, line)
 
-    def _pass_on(self, record: ConnectionPoolEntry, line: waiting.Line) -> None:
-        connection = record.dbapi_connection
-        assert connection is not None
-        passed = Passed(connection, self._half(record.info[_PAIR]))
+    def _passed_on(self, record: ConnectionPoolEntry, line: waiting.Line) -> bool:
+        passed = self._passed(record)
         # The pool opens another one when it needs the record again: as after detach().
         entry: Any = record
         entry.dbapi_connection = None
-        if not line.passed_on(passed):
-            entry.dbapi_connection = connection
+        if line.passed_on(passed):
+            return True
+        entry.dbapi_connection = passed.connection
+        return False
+
+    def _passed(self, record: ConnectionPoolEntry) -> Passed:
+        return Passed(record, self._half(record.info[_PAIR]), is_async=self._dialect.is_async)
+
+    def _rest(self, record: ConnectionPoolEntry, line: waiting.Line) -> None:
+        known: Known | None = record.info.get(_KNOWN)
+        if known is None:
+            known = record.info[_KNOWN] = line.resting.known(record, self._passed(record))
+        line.resting.rest(known)
+
+    def _resumed(self, known: Known) -> bool:
+        return self._line is None or self._line.resting.resumed(known)
 
     def closes(self, _connection: object, record: ConnectionPoolEntry) -> None:
         """The pool closes it: it may be one of those that most likely died with another."""

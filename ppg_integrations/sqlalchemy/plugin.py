@@ -18,6 +18,7 @@ from ppg_integrations.errors import ConfigurationError, PPGError
 from ppg_integrations.secret import MaskedStr
 
 from . import checkouts, loops, pooling
+from .passed import Passed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -140,7 +141,7 @@ class _Opener:
             if name in self._given or name not in self._built or self._built[name] != value
         }
 
-        taken: list[checkouts.Passed] = []
+        taken: list[Passed] = []
 
         def where() -> tuple[PostgresURL, str]:
             if dialect.is_async:

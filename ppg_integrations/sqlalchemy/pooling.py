@@ -7,10 +7,12 @@ from typing import Any, Final
 
 from sqlalchemy import NullPool, QueuePool
 
-#: Sizes and seconds of the pool that a process keeps.
+#: Sizes and seconds of the pool that a process keeps. There is no overflow: what exceeds the size
+#: is closed as soon as it is given back, and whoever needs it logs in anew. A process that is idle
+#: gives up what others on the machine ask for: :mod:`ppg_integrations.resting`.
 DEFAULTS: Final = {
-    "pool_size": 5,
-    "max_overflow": 5,
+    "pool_size": 10,
+    "max_overflow": 0,
     "pool_timeout": 10,
     "pool_recycle": 300,
     "pool_use_lifo": True,

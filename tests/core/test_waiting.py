@@ -5,30 +5,27 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ppg_integrations import waiting
+from ppg_integrations import resting, waiting
 from ppg_integrations.appeal import Appeal
+from ppg_integrations.resting import Resting
 from ppg_integrations.waiting import Line, line
 
 
 class Connection:
     def __init__(self) -> None:
-        self.is_closed = False
+        self.is_open = True
 
     def close(self) -> None:
-        self.is_closed = True
+        self.is_open = False
 
 
-class Keeper:
-    def __init__(self) -> None:
-        self.connection = Connection()
-
-    def give_up(self) -> bool:
-        self.connection.close()
-        return True
+class Owner:
+    """Something that can be forgotten."""
 
 
 @pytest.fixture(autouse=True)
@@ -88,8 +85,8 @@ def test_a_connection_that_comes_too_late_goes_to_the_next_or_is_closed() -> Non
     with made.turn() as turn:
         made.wait(turn, soon(), time.sleep)
         made.passed_on(late)
-        assert not late.is_closed
-    assert late.is_closed
+        assert late.is_open
+    assert not late.is_open
 
 
 def test_newcomers_wait_while_the_server_is_full() -> None:
@@ -101,22 +98,73 @@ def test_newcomers_wait_while_the_server_is_full() -> None:
     assert not made.is_busy()
 
 
-def test_one_that_rests_is_closed_for_who_waits_and_no_other() -> None:
-    made, one, other = Line("db.test", 5432), Keeper(), Keeper()
-    for keeper in (one, other):
-        made.rest(made.known(keeper))
-    assert made.resumed(made.known(one))
+def test_what_rests_is_taken_over_where_the_server_was_full_of_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made, owner = Line("db.test", 5432), Owner()
+    known = [made.resting.known(owner, Connection()) for _ in range(4)]
+    for each in known:
+        made.resting.rest(each)
+    assert made.spare() is None  # there are slots
     made.refused()
-    assert (one.connection.is_closed, other.connection.is_closed) == (False, True)
-    assert not made.resumed(made.known(other))
+    assert made.resting.resumed(known[3])
+    known[2].given.close()  # by its owner, who was not in need of it
+    with made.turn() as turn:
+        assert made.wait(turn, soon(), time.sleep) is known[1].given
+    assert not made.resting.resumed(known[1])
+    assert made.spare() is known[0].given
+    assert made.spare() is None
+
+    made.resting.rest(known[0])
+    monkeypatch.setattr(waiting, "_CROWDED", -1.0)
+    made.refused()
+    assert made.spare() is None
 
 
-def test_a_keeper_that_is_no_more_is_forgotten() -> None:
-    made, keeper = Line("db.test", 5432), Keeper()
-    known = made.known(keeper)
+def test_what_rests_in_a_pool_is_taken_over_by_nobody_but_the_pool() -> None:
+    made, owner = Line("db.test", 5432, pools=True), Owner()
+    made.resting.rest(made.resting.known(owner, Connection()))
+    made.refused()
+    assert made.spare() is None
+
+
+def test_an_idle_process_that_is_asked_closes_what_rests_but_the_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(resting, "_TICK", 0.01)
+    monkeypatch.setattr(resting, "_QUIET", 2)
+    owner, asked = Owner(), threading.Semaphore(0)
+    made = Resting(lambda: asked.acquire(blocking=False))
+    known = [made.known(owner, Connection()) for _ in range(3)]
+
+    def still_open() -> list[bool]:
+        return [each.given.is_open for each in known]
+
+    def until(condition: Callable[[], bool]) -> None:
+        by = soon()
+        while not condition():
+            assert time.monotonic() < by
+            time.sleep(0.005)
+
+    known[0].given.close()  # which is none to give up
+    for each in known:
+        made.rest(each)
+    assert any(thread.name == "ppg-waiting" for thread in threading.enumerate())
+    asked.release()
+    until(lambda: still_open() == [False, False, True])
+    asked.release()
+    until(lambda: made._tidying is None)  # one is no reason to look after it
+    assert still_open() == [False, False, True]
+    assert not made.resumed(known[1])
+    assert made.resumed(known[2])
+
+
+def test_what_has_no_owner_any_more_is_forgotten() -> None:
+    made, owner = Resting(lambda: False), Owner()
+    known = made.known(owner, Connection())
     made.rest(known)
-    del keeper
-    assert made._resting == {}
+    del owner
+    assert len(made) == 0
 
 
 def test_time_ends_every_wait() -> None:
@@ -167,14 +215,14 @@ def test_who_waits_long_asks_others(temporary: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_child_of_a_fork_begins_anew() -> None:
-    made, keeper = line("fork.test", 5432, "default"), Keeper()
-    made.rest(made.known(keeper))
+    made, owner = line("fork.test", 5432, "default"), Owner()
+    made.resting.rest(made.resting.known(owner, Connection()))
     with made.turn():
         made._lock.acquire()
         reader, writer = os.pipe()
         if not (child := os.fork()):
             with os.fdopen(writer, "w") as pipe:
-                pipe.write(f"{made.has_waiting} {len(made._resting)} {made._lock.locked()}")
+                pipe.write(f"{made.has_waiting} {len(made.resting)} {made._lock.locked()}")
             os._exit(0)
         made._lock.release()
         os.close(writer)

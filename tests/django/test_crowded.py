@@ -16,10 +16,12 @@ import threading, time
 from django.core import signals
 from django.db import connections
 from django.db.backends.postgresql.base import DatabaseWrapper
+from ppg_integrations import waiting
 
-opened, seen = [], []
+asked, opened, seen = [], [], []
 own = DatabaseWrapper.get_new_connection
 def counting(self, parameters):
+    asked.append(threading.get_ident())
     connection = own(self, parameters)
     opened.append(threading.get_ident())
     return connection
@@ -85,23 +87,91 @@ def test_threads_pass_connections_on(crowded, age):
     assert logins < 60  # of connections that are passed on, none is opened anew
 
 
-def test_a_thread_that_has_nothing_to_do_gives_its_own_up(crowded):
-    """And gets another one for its next request."""
-    taken, served = run(
+def test_threads_that_have_nothing_to_do_lend_theirs(crowded):
+    """Once the server was full, nobody asks it for what another thread has."""
+    found = run(
         crowded,
         """
-        idle = [Idle(), Idle()]
-        began = time.monotonic()
-        request()
-        taken = time.monotonic() - began
-        connections.close_all()
-        for thread in idle: thread.over.set()
-        for thread in idle: thread.join()
-        result([taken, len(seen)])
+        threads = [Idle() for _ in range(6)]  # one after the other, and each rests
+        before = [len(asked), len(opened)]
+        for thread in threads: thread.over.set()
+        for thread in threads: thread.join()
+        result([len(seen), *before])
         """,
     )
-    assert taken < 5
-    assert served == 5
+    assert found == [12, 3, 2]
+
+
+def test_a_connection_that_was_taken_over_is_its_owners_no_more(crowded):
+    found = run(
+        crowded,
+        """
+        wrappers = []
+        class Owner(Idle):
+            def run(self):
+                request()
+                wrappers.append(connections["default"])
+                self.served.set()
+                self.over.wait(60)
+        threads = [Owner(), Owner()]
+        request()
+        result([each.connection is None for each in wrappers])
+        for thread in threads: thread.over.set()
+        for thread in threads: thread.join()
+        connections.close_all()
+        wrappers[0].inc_thread_sharing()
+        wrappers[0].close()
+        """,
+    )
+    assert found == [False, True]
+
+
+@pytest.mark.parametrize("use", ["close", "ensure_connection", "cursor"])
+def test_its_owner_leaves_it_alone_from_the_first_moment(crowded, use):
+    found = run(
+        crowded,
+        f"""
+        request()
+        wrapper = connections["default"]
+        raw = wrapper.connection
+        (line,) = waiting._lines.values()
+        taken = line.resting.take()
+        wrapper.{use}()
+        result([taken.connection is raw, wrapper.connection is raw, raw.closed])
+        connections.close_all()
+        raw.close()
+        """,
+    )
+    assert found == [True, False, False]
+
+
+@pytest.mark.parametrize("harm", ["idle.close()", "time.sleep(0.3)", "idle.execute('BEGIN')"])
+def test_what_is_no_good_is_not_taken_over(crowded, harm):
+    """Closed, idle for longer than ``PPG_ALIVE_WINDOW``, or with a transaction left in it."""
+    asked, opened = run(
+        crowded,
+        f"""
+        raw = []
+        class Leaving(Idle):
+            def run(self):
+                request()
+                raw.append(connections["default"].connection)
+                self.served.set()
+                self.over.wait(60)
+        threads = [Leaving(), Leaving()]
+        for idle in raw:
+            {harm}
+        request()
+        result([len(asked), len(opened)])
+        for thread in threads: thread.over.set()
+        for thread in threads: thread.join()
+        connections.close_all()
+        for idle in raw: idle.close()
+        """,
+        PPG_ALIVE_WINDOW="0.2",
+    )
+    assert opened == 3
+    assert asked >= 3
 
 
 def test_a_process_that_has_nothing_to_do_gives_one_up(crowded):

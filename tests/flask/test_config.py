@@ -169,7 +169,7 @@ def test_the_uri_is_the_pooled_url_and_the_options_are_ours():
     assert "sesame" not in str(app.config[URI])
     options = app.config[OPTIONS]
     assert options["connect_args"]["prepare_threshold"] is None
-    assert options["pool_size"] == 5
+    assert options["pool_size"] == 10
     assert options["ppg"].direct is False
 
 

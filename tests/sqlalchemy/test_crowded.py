@@ -70,3 +70,69 @@ def test_tasks_pass_connections_on(crowded: Endpoint, driver: str) -> None:
             await made.dispose()
 
     assert asyncio.run(run()) == [5] * 8
+
+
+@pytest.mark.parametrize("driver", SYNC)
+def test_an_idle_pool_gives_slots_up(crowded: Endpoint, driver: str) -> None:
+    """Another engine is as another process: each has a line of its own."""
+    idle, other = (engine(crowded, driver=driver, options={}) for _ in range(2))
+    first, second = idle.connect(), idle.connect()
+    for each in (first, second):
+        assert each.scalar(text("SELECT 1")) == 1
+    for each in (first, second):
+        each.close()
+    with other.connect() as connection:  # the pooler takes two
+        assert connection.scalar(text("SELECT 2")) == 2
+        with idle.connect() as kept:
+            assert kept.scalar(text("SELECT 3")) == 3
+    other.dispose()
+    with idle.connect() as kept, idle.connect() as opened:
+        assert [each.scalar(text("SELECT 4")) for each in (kept, opened)] == [4, 4]
+    idle.dispose()
+
+
+def test_connections_in_use_are_given_up_by_nobody(crowded: Endpoint) -> None:
+    busy, other = (engine(crowded, driver="psycopg", options={}) for _ in range(2))
+    first, second = busy.connect(), busy.connect()
+    for each in (first, second):
+        each.close()
+    first, second = busy.connect(), busy.connect()
+    found: list[object] = []
+
+    def work() -> None:
+        with other.connect() as connection:
+            found.append(connection.scalar(text("SELECT 2")))
+        other.dispose()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(0.8)  # it asks, and the pool's thread hears it
+    assert found == []
+    assert [each.scalar(text("SELECT 1")) for each in (first, second)] == [1, 1]
+    first.close()
+    while thread.is_alive():  # for eight seconds at the most
+        with busy.connect() as connection:
+            assert connection.scalar(text("SELECT 1 FROM pg_sleep(0.01)")) == 1
+    assert found == [2]
+    assert second.scalar(text("SELECT 1")) == 1
+    second.close()
+    busy.dispose()
+
+
+@pytest.mark.parametrize("driver", ASYNC)
+def test_an_idle_pool_of_an_event_loop_gives_slots_up(crowded: Endpoint, driver: str) -> None:
+    async def run() -> None:
+        idle, other = (async_engine(crowded, driver=driver, options={}) for _ in range(2))
+        async with idle.connect() as first, idle.connect() as second:
+            for each in (first, second):
+                assert await each.scalar(text("SELECT 1")) == 1
+        async with other.connect() as connection:
+            assert await connection.scalar(text("SELECT 2")) == 2
+            async with idle.connect() as kept:
+                assert await kept.scalar(text("SELECT 3")) == 3
+        await other.dispose()
+        async with idle.connect() as kept, idle.connect() as opened:
+            assert [await each.scalar(text("SELECT 4")) for each in (kept, opened)] == [4, 4]
+        await idle.dispose()
+
+    asyncio.run(run())

@@ -47,8 +47,8 @@ def missing() -> Endpoint:
 def test_a_server_keeps_a_small_pool(pooled: Endpoint) -> None:
     found = options(pooled)
     assert {name: found[name] for name in (*SIZES, "pool_recycle")} == {
-        "pool_size": 5,
-        "max_overflow": 5,
+        "pool_size": 10,
+        "max_overflow": 0,
         "pool_timeout": 10,
         "pool_use_lifo": True,
         "pool_recycle": 300,
@@ -111,7 +111,7 @@ def test_sizes_that_somebody_adds_win_over_a_pool_that_keeps_nothing(direct: boo
     ours = options(endpoint, serverless=not direct)
     made = sqlalchemy.create_engine(POOLED.sqlalchemy(), **{"pool_size": 20, **ours})
     assert type(made.pool) is sqlalchemy.QueuePool
-    assert (made.pool.size(), made.pool._max_overflow, made.pool._recycle) == (20, 5, 300)
+    assert (made.pool.size(), made.pool._max_overflow, made.pool._recycle) == (20, 0, 300)
     own = sqlalchemy.QueuePool(lambda: None)
     assert sqlalchemy.create_engine(POOLED.sqlalchemy(), **{"pool": own, **ours}).pool is own
 

@@ -11,6 +11,8 @@ import ipaddress
 import socket
 import threading
 
+from ppg_integrations.timers import begun
+
 
 class NoAddressError(Exception):
     """The name has no address, or the resolver does not say.
@@ -47,8 +49,10 @@ def addresses(host: str, seconds: float) -> int:
             failures.append(error)
 
     thread = threading.Thread(target=ask, name="ppg-lookup", daemon=True)
-    thread.start()
-    thread.join(seconds)
+    if begun(thread):
+        thread.join(seconds)
+    else:
+        ask()
     if found:
         return found[0]
     if not failures:

@@ -14,6 +14,8 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
+from ppg_integrations.timers import Limit
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -34,15 +36,11 @@ class Watchdog:
     def within(self, seconds: float) -> Iterator[None]:
         """The exchange inside loses its connection after that many seconds."""
         self.fired = False
-        timer = threading.Timer(seconds, self._fire)
-        timer.name = "ppg-watchdog"
-        timer.daemon = True
-        timer.start()
+        timer = Limit(seconds, self._fire, name="ppg-watchdog")
         try:
             yield
         finally:
-            timer.cancel()
-            timer.join()
+            timer.end()
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """For httpx's extension of that name."""
