@@ -44,7 +44,8 @@ def demo(environ: dict[str, str], arguments: list[str]) -> int:
 
 def bench(environ: dict[str, str], arguments: list[str]) -> int:
     """Benchmarks, one after the other."""
-    parsed(arguments)  # ends here, if they are wrong or ask for help
+    asked = parsed(arguments)  # ends here, if they are wrong or ask for help
+    arguments = [*arguments, "--out", str(asked.out)]  # seen from where we are
     venv.install(CHECKOUT, BENCH, environ)
     sys.stdout.flush()
     os.chdir(CHECKOUT.root)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
+import textwrap
 from collections.abc import Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 _ROLE = re.compile(r":\w+:`~?\.*([^`]*)`")
@@ -36,6 +38,23 @@ def summary(thing: object) -> str:
     before = _SECTION.split(_of(thing), maxsplit=1)[0]
     paragraphs = [each for each in before.strip().split("\n\n") if not each.startswith("    ")]
     return "\n\n".join(map(markdown, paragraphs))
+
+
+def prose(thing: object) -> str:
+    """The same, with its examples.
+
+    Raises:
+        ValueError: there is none.
+    """
+    before = _SECTION.split(_of(thing), maxsplit=1)[0].strip()
+    parts: list[str] = []
+    for is_code, lines in groupby(before.split("\n\n"), lambda each: each.startswith("    ")):
+        if is_code:
+            code = textwrap.dedent("\n\n".join(lines)).rstrip()
+            parts.append(f"```text\n{code}\n```")
+        else:
+            parts += (re.sub("::$", ":", markdown(each)) for each in lines)
+    return "\n\n".join(parts)
 
 
 def entries(thing: object, section: str) -> list[Entry]:

@@ -83,8 +83,8 @@ def checks_page() -> str:
             )
         )
     found = [
-        (f"`{name}`", number, row.severity, _filled(row.message), _filled(row.hint))
-        for name, row, number in _problems()
+        (f"`{name}`", check, _filled(row.message), _filled(row.hint))
+        for name, row, check in _problems()
     ]
     return "\n\n".join(
         [
@@ -104,19 +104,26 @@ def checks_page() -> str:
             "## What `doctor` finds",
             (
                 "The ids of `doctor`, in Django, Flask and `ppg-connect`. An `error` makes it fail."
-                " `manage.py check --database` reports those with a number as `ppg.E101` and so on,"
-                " with the letter of the severity."
+                " `manage.py check --database` reports those with an id of a check; its letter is"
+                " the severity: Error, Warning, Info."
             ),
-            table(("id", "number", "severity", "message", "hint"), found),
+            table(("id", "check", "message", "hint"), found),
         ]
     )
 
 
 def _problems() -> Iterator[tuple[str, problems.Row, str]]:
     for name, row in problems.TABLE.items():
-        yield name, row, str(findings.PROBLEMS.get(name, ""))
+        number = findings.PROBLEMS.get(name)
+        assert number is not None, name
+        others = [f"{_check(other, number)} {when}" for other, when in row.unless.items()]
+        yield name, row, "; ".join([_check(row.severity, number), *others])
     for name, row in of_flask.TABLE.items():
-        yield name, row, "Flask"
+        yield name, row, f"{row.severity} (Flask)"
+
+
+def _check(severity: str, number: int) -> str:
+    return f"`ppg.{severity[0].upper()}{number}`"
 
 
 def leaves() -> list[type[errors.PPGError]]:
@@ -142,9 +149,8 @@ def errors_page() -> str:
         rows.append(
             (
                 f"`{kind.__name__}`",
-                f"`{'ppg_integrations' if _is_public(kind) else kind.__module__}`",
                 "" if kind is errors.PPGError else f"`{base}`",
-                summary(kind),
+                summary(kind) + ("" if _is_public(kind) else f" In `{kind.__module__}`."),
                 ", ".join(f"`{each.name}`" for each in entries(kind, "Attributes")),
                 str(frontend.status_of(_blank(kind))),
             )
@@ -158,9 +164,10 @@ def errors_page() -> str:
             (
                 "Every error that this package raises on purpose is a `PPGError`: `message` says"
                 " what was wrong and where the value came from, `hint` what to do next. Neither"
-                " holds a secret."
+                " holds a secret. All are in `ppg_integrations`, where nothing else is said; `exit`"
+                " is the status of a verb that ends with it."
             ),
-            table(("error", "in", "is a", "means", "has", "exit status"), rows),
+            table(("error", "is a", "means", "has", "exit"), rows),
             "## As frameworks see them",
             table(
                 ("where", "is raised as"),

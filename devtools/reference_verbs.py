@@ -61,8 +61,8 @@ _MORE: Final = {
     "replica there is `replica`, as `pooled`.",
     "show": "With a read replica there is `replica`, as `pooled`; for a temporary database "
     "`claim_url`.",
-    "doctor": "`direct` is null where it is not set, `problems` empty where there are none; their "
-    "ids are [here](checks.md#what-doctor-finds).",
+    "doctor": "`direct` is null where it is not set, `problems` empty where there are none: "
+    "[their ids](checks.md#what-doctor-finds).",
     "local start": "`local status` prints the same.",
 }
 
@@ -120,8 +120,9 @@ def _verb(name: str, parser: argparse.ArgumentParser, common: set[str]) -> str:
     indent = " " * (len(name) + 1)
     usage = textwrap.fill(" ".join(words), 88, subsequent_indent=indent).replace("\xa0", " ")
     parts = [f"## {name}", f"{_sentence(parser.description or '')}", f"```text\n{usage}\n```"]
-    if own:
-        parts.append(_options(own))
+    told = [each for each in own if each.help]
+    if told:
+        parts.append(_options(told))
     for key in (each for each in JSON if each.split()[0] == name):
         what = f"`{key} --json`" if key != name else "`--json`"
         parts.append(f"{what} prints: {', '.join(f'`{each}`' for each in JSON[key])}.")

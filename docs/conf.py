@@ -26,8 +26,6 @@ html_title = f"{project} {version}"
 
 extensions = [
     "myst_parser",
-    "sphinx.ext.autodoc",
-    "sphinx.ext.napoleon",
     "sphinx_design",
 ]
 myst_enable_extensions = ["colon_fence"]
@@ -43,23 +41,7 @@ html_css_files = ["site.css"]
 html_show_sphinx = False
 html_copy_source = False
 
-autodoc_member_order = "bysource"
-autodoc_typehints = "signature"
-autodoc_typehints_format = "short"
-autodoc_preserve_defaults = True
-napoleon_numpy_docstring = False
-napoleon_use_ivar = True
-
-# Classes of the standard library and of other packages: to link them, their inventories would have
-# to be fetched. Whatever else is not found is an error.
-nitpicky = True
-nitpick_ignore_regex = [
-    (r"py:.*", r"(collections|contextlib|django|os|psycopg_pool|sqlalchemy)\..*"),
-    # The same, where annotations name them without their module.
-    (r"py:.*", r"App|AsyncEngine|CommandError|Engine|Flask|URL"),
-    # Types of ours that nobody makes by hand: arguments of what the package itself makes.
-    (r"py:.*", r"ConnectSettings|Layered|MASK|Opener|Wishes"),
-]
+nitpicky = True  # a reference that leads nowhere is an error
 
 #: What lies outside of this folder and has a page of its own here.
 _PAGES = {
@@ -67,6 +49,9 @@ _PAGES = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing/index.md",
 }
+#: Between these comments a title, of the form of the first one, begins each tab.
+_TABS = re.compile(r"<!-- tabs: ([a-z]+) -->")
+_TITLE = re.compile(r"(\*\*|#+ )([^*#]+?)(?:\*\*)?")
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!\w+:|#)([^)\s#]+)(#[^)\s]*)?\)")
 
 
@@ -93,6 +78,41 @@ def _inside(app: Sphinx, docname: str, source: list[str]) -> None:
     source[0] = _LINK.sub(turned, source[0])
 
 
+def _tabs(_app: Sphinx, _docname: str, source: list[str]) -> None:
+    """Makes tabs of what a repository host shows one below the other, under titles.
+
+    Of a page: ``<!-- tabs: NAME -->``, a title (a heading, or a line in bold), what belongs to it,
+    more of them, ``<!-- tabs: end -->``. Those of one name change together. Tabs may hold
+    tabs, with titles of another form.
+
+    Args:
+        source: the page's text, changed in place.
+    """
+    lines: list[str] = []
+    titles: list[str] = []  # the forms of those whose tabs are open, from the outermost on
+    for line in source[0].splitlines():
+        tabs, title = _TABS.fullmatch(line), _TITLE.fullmatch(line)
+        opens = tabs is not None and tabs[1] != "end"
+        depth = len(titles) + opens
+        around, inside = ":" * (11 - 2 * depth), ":" * (10 - 2 * depth)
+        if tabs and opens:
+            lines += [f"{around}{{tab-set}}", f":sync-group: {tabs[1]}", ""]
+            titles.append("")
+        elif tabs:
+            lines += [inside, around]
+            titles.pop()
+        elif titles and title and titles[-1] in ("", title[1]):
+            if titles[-1]:
+                lines.append(inside)
+            titles[-1] = title[1]
+            sync = title[2].lower().replace(" ", "-")
+            lines += [f"{inside}{{tab-item}} {title[2]}", f":sync: {sync}", ""]
+        else:
+            lines.append(line)
+    source[0] = "\n".join(lines) + "\n"
+
+
 def setup(app: Sphinx) -> None:
     app.connect("source-read", _inside)
+    app.connect("source-read", _tabs)
     app.add_lexer("dotenv", IniLexer)  # Pygments has none of that name

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
+import sys
 from typing import TYPE_CHECKING, Final
 
-from . import liveness
+from . import arguments, liveness
 from .errors import (
     ConfigurationError,
     ConnectError,
@@ -90,13 +91,15 @@ class AdvisoryLock:
             shared: holders of a shared lock exclude only who wants it for himself.
 
         Raises:
-            ConfigurationError: the name or the time cannot be used.
+            ConfigurationError: an argument cannot be used.
         """
-        if wait is not None and not 0 <= wait < math.inf:
-            raise ConfigurationError(
-                f"advisory_lock(wait={wait!r:.40}): a number of seconds is needed",
-                hint="0 does not wait, and None waits as long as it takes.",
-            )
+        arguments.seconds(
+            "wait of advisory_lock()",
+            wait,
+            hint="0 does not wait, and None waits as long as it takes.",
+            most=sys.float_info.max,
+        )
+        shared = arguments.switch("shared of advisory_lock()", shared) or False
         self.name = name
         self.key = advisory_key(name)
         self._opener = opener
@@ -197,8 +200,9 @@ class AdvisoryLock:
         return LockNotAvailableError(
             f"the advisory lock {self.name!r} (key {self.key}) is held by another session{waited}"
             + (f": {who}" if who else ""),
-            hint="Try again later, or wait longer: advisory_lock(..., wait=SECONDS). "
-            "SELECT pg_terminate_backend(PID) ends a session that should not be there.",
+            # Where logins act as the role that owns the database, its rights are too few.
+            hint="Try again later, or wait longer: advisory_lock(..., wait=SECONDS). To end a "
+            "session that should not be there: SET ROLE NONE; SELECT pg_terminate_backend(PID);",
         )
 
     def _asks(self, sql: str, *params: object) -> bool:

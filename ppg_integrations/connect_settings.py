@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
 
-from . import names
+from . import arguments, layers, names
 from .errors import ConfigurationError
 from .value import Value
+
+if TYPE_CHECKING:
+    from .providers.settings import Settings
 
 #: Databases that scale to zero need about ten seconds to wake, and gunicorn ends a worker that is
 #: silent for thirty.
 _CONNECT_DEADLINE: Final = 20.0
 _ALIVE_WINDOW: Final = 5.0
 _SSLMODES: Final = ("require", "verify-ca", "verify-full")
-_NO: Final = ("", "0", "false", "no", "off")
+_WHERE_PREPARED: Final = (
+    "Such as PPG_PREPARED=1, where the pooler keeps track of prepared statements; take it out"
+    " elsewhere."
+)
 
 
 class ConnectSettings(Value):
@@ -61,6 +67,7 @@ class ConnectSettings(Value):
         alive_window: float | None = None,
         sslmode: str | None = None,
         prepared: bool | None = None,
+        source: Callable[[str], str] | None = None,
     ) -> ConnectSettings:
         """Those that the user gives, by argument or by variable; the defaults for the rest.
 
@@ -68,74 +75,93 @@ class ConnectSettings(Value):
             environ: has ``PPG_CONNECT_DEADLINE``, ``PPG_ALIVE_WINDOW``, ``PPG_SSLMODE`` and
                 ``PPG_PREPARED``, or not.
             connect_deadline, alive_window, sslmode, prepared: win over those.
+            source: of a variable, its name and where it is set, for errors; by default `environ`
+                is the environment.
 
         Raises:
             ConfigurationError: one cannot be used.
         """
+
+        def found(name: str) -> tuple[str, str]:
+            text = environ.get(name, "").strip()
+            if source is not None and text:
+                return text, source(name)
+            return text, f"{name} in {layers.place(environ, name)}"
+
         return cls(
             _seconds(
-                environ,
                 names.CONNECT_DEADLINE,
+                found,
                 connect_deadline,
                 _CONNECT_DEADLINE,
                 "0 makes one attempt",
             ),
             _seconds(
-                environ,
                 names.ALIVE_WINDOW,
+                found,
                 alive_window,
                 _ALIVE_WINDOW,
                 "0 tests a connection before each use",
             ),
-            _sslmode(environ, sslmode),
-            _prepared(environ, prepared),
+            _sslmode(found, sslmode),
+            _prepared(found, prepared),
         )
+
+    @classmethod
+    def set_in(cls, settings: Settings) -> ConnectSettings:
+        """Those of the variables, wherever they are set.
+
+        Raises:
+            ConfigurationError: one cannot be used.
+        """
+        found = {each.name: each for each in map(settings.find, names.CONNECT) if each is not None}
+        values = {name: each.value for name, each in found.items()}
+        return cls.of(values, source=lambda name: found[name].source)
 
 
 DEFAULT: Final = ConnectSettings()
 
+#: Gives the text of a variable, and its name and where it is set.
+_Found = Callable[[str], tuple[str, str]]
 
-def _seconds(
-    environ: Mapping[str, str], name: str, given: float | None, default: float, zero: str
-) -> float:
-    text = environ.get(name, "").strip()
-    if given is None and not text:
+
+def _seconds(name: str, found: _Found, given: object, default: float, zero: str) -> float:
+    value: object
+    value, source = found(name)
+    if given is not None:
+        name = name.removeprefix("PPG_").lower()
+        value, source = given, f"the argument {name}"
+    elif not value:
         return default
-    source = name if given is None else f"the argument {name.removeprefix('PPG_').lower()}"
-    value = text if given is None else given
     try:
-        seconds = float(value)
+        seconds = -1.0 if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         seconds = -1.0
     if not 0 <= seconds < float("inf"):
         raise ConfigurationError(
-            f"{source} is {value!r:.40}, and a number of seconds is needed",
-            hint=f"Such as {default:g}, the default; {zero}.",
+            f"{source} is {value!r:.40}, and must be a number of seconds",
+            hint=f"Such as {name}={default:g}, the default; {zero}.",
         )
     return seconds
 
 
-def _sslmode(environ: Mapping[str, str], given: str | None) -> str:
-    value = environ.get(names.SSLMODE, "").strip() if given is None else given
-    if value and value not in _SSLMODES:
-        source = names.SSLMODE if given is None else "the argument sslmode"
+def _sslmode(found: _Found, given: object) -> str:
+    value: object
+    value, source = found(names.SSLMODE)
+    if given is not None:
+        value, source = given, "the argument sslmode"
+    if not isinstance(value, str) or (value and value not in _SSLMODES):
         raise ConfigurationError(
-            f"{source} is {value!r:.40}, and it is one of {', '.join(_SSLMODES)}",
+            f"{source} is {value!r:.40}, and must be one of {', '.join(_SSLMODES)}",
             hint="It is the least that URLs to other machines get. Less can be said in the URL of a"
             " server of your own only.",
         )
     return value
 
 
-def _prepared(environ: Mapping[str, str], given: object) -> bool:
-    text = environ.get(names.PREPARED, "").strip()
-    if isinstance(given, bool):
-        return given
-    if given is None and (names.truthy(text) or text.lower() in _NO):
-        return names.truthy(text)
-    source, value = (names.PREPARED, text) if given is None else ("the argument prepared", given)
-    raise ConfigurationError(
-        f"{source} is {value!r:.40}, and it is on or off",
-        hint="Such as PPG_PREPARED=1, where the pooler keeps track of prepared statements;"
-        " prepared=True in Python.",
-    )
+def _prepared(found: _Found, given: object) -> bool:
+    argument = arguments.switch("the argument prepared", given)
+    if argument is not None:
+        return argument
+    text, source = found(names.PREPARED)
+    return bool(text) and arguments.switch_text(source, text, hint=_WHERE_PREPARED)

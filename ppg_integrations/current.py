@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
 from . import names
-from .errors import PPGError, PPGWarning
+from .errors import ConfigurationError, PPGError, PPGWarning
 from .secret import MaskedMapping
 
 if TYPE_CHECKING:
@@ -174,6 +174,24 @@ class CurrentPair:
         self._again = time.monotonic() + _PAUSE
         if self._pair is not None and is_news:
             _warn(f"{error.message}; the last good pair stays in use")
+
+
+def pair_given(pair: object) -> CurrentPair:
+    """What an argument ``pair`` stands for; a plain pair stays what it is.
+
+    Raises:
+        ConfigurationError: it is no pair.
+    """
+    from .pair import ConnectionPair
+
+    if isinstance(pair, CurrentPair):
+        return pair
+    if isinstance(pair, ConnectionPair):
+        return CurrentPair(lambda: pair, env_file=None)
+    raise ConfigurationError(  # without the value, which may be a URL
+        f"the argument pair is a {type(pair).__name__}, and must be a pair of URLs",
+        hint="Such as pair=resolve(POOLED, DIRECT), or follow(); leave it out for the usual one.",
+    )
 
 
 def follow(

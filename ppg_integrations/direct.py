@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from . import names
 from .advisory import AdvisoryLock, advisory_key
 from .connect_settings import ConnectSettings
-from .current import CurrentPair, follow
+from .current import follow, pair_given
 from .endpoint import Endpoint
 from .listening import Notification
 from .listening import listen as _listen
@@ -26,6 +26,7 @@ from .places import Places, env_file_path
 from .sessions import EndpointSessions, driver_session
 
 if TYPE_CHECKING:
+    from .current import CurrentPair
     from .pair import ConnectionPair
 
 __all__ = [
@@ -107,9 +108,10 @@ def _opener(pair: CurrentPair | ConnectionPair | None, driver: str | None) -> En
     if pair is None:
         pair = follow()
         path = env_file_path(None, os.environ)
-    current = pair if isinstance(pair, CurrentPair) else CurrentPair(lambda: pair, env_file=None)
+    current = pair_given(pair)
     places = Places(os.environ, path, quiet=True)
     if path is not None:
         places.file()
-    settings = ConnectSettings.of({each: places.known(each) for each in names.CONNECT})
+    variables = {each: places.known(each) for each in names.CONNECT}
+    settings = ConnectSettings.of(variables, source=places.source)
     return EndpointSessions(Endpoint(current, direct=True, settings=settings), driver=driver)

@@ -65,6 +65,33 @@ def driver(among: Iterable[str] = ("psycopg", "psycopg2")) -> ModuleType:
     )
 
 
+#: What to install for each.
+_PACKAGES: Final = {
+    "psycopg": "ppg-integrations[psycopg]",
+    "psycopg2": "ppg-integrations[psycopg2]",
+    "asyncpg": "asyncpg",
+}
+
+
+def imported(name: str) -> ModuleType:
+    """The driver that somebody has named.
+
+    Args:
+        name: ``psycopg``, ``psycopg2`` or ``asyncpg``.
+
+    Raises:
+        DriverError: it cannot be imported.
+    """
+    try:
+        return import_module(name)
+    except ImportError as error:
+        reason = str(error).splitlines()[0]
+    raise DriverError(
+        f"the driver {name} cannot be imported ({reason})",
+        hint=f'pip install "{_PACKAGES[name]}", or name a driver that is installed.',
+    )
+
+
 class _Attempt(threading.Thread):
     """One connect in a thread of its own.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 import secrets
 import time
@@ -10,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from . import connecting, liveness
+from . import arguments, connecting, liveness
 from .errors import ConfigurationError, ConnectError, PPGError
 
 if TYPE_CHECKING:
@@ -38,13 +39,8 @@ _NAME: Final = 63
 
 #: What ends a server's or a network's absence: :data:`.connecting.TRANSIENT` and these, where there
 #: was a connection before.
-_ABSENT: Final = connecting.TRANSIENT | {
-    "refused",
-    "no-socket",
-    "timeout",
-    "no-route",
-    "unknown-host",
-}
+_AWAY: Final = {"refused", "no-socket", "timeout", "no-route", "unknown-host"}
+_ABSENT: Final = connecting.TRANSIENT | _AWAY
 
 
 class Notification(NamedTuple):
@@ -88,7 +84,7 @@ def listen(
             look there at the table that the notifications are about.
 
     Raises:
-        ConfigurationError: there is no channel, or one that no server would take.
+        ConfigurationError: an argument cannot be used, or no server would take a channel.
         PPGError: there is no direct URL, or the server refuses ``LISTEN``.
         Exception: the driver's or the framework's, where the first connection cannot be opened, or
             a later one for a reason that does not pass: a wrong password, an unknown database.
@@ -96,11 +92,16 @@ def listen(
     if not channels:
         raise ConfigurationError("listen() got no channel", hint='Such as listen("jobs").')
     for channel in channels:
+        arguments.text("a channel of listen()", channel, hint='Such as listen("jobs", "mails").')
         if not 0 < len(channel.encode()) <= _NAME or "\0" in channel:
             raise ConfigurationError(
                 f"listen({channel!r:.80}): a channel's name has 1 to {_NAME} bytes",
                 hint="pg_notify() refuses longer ones too.",
             )
+    hint = "None listens for ever."
+    arguments.seconds("timeout of listen()", timeout, hint=hint, least=-math.inf)
+    arguments.function("stop of listen()", stop)
+    arguments.function("catch_up of listen()", catch_up)
     return _Listener(opener, tuple(dict.fromkeys(channels)), timeout, stop, catch_up).run()
 
 

@@ -53,6 +53,12 @@ class Places:
         """A value that costs no reading: of the environment, or of the file if it was read."""
         return self.environ.get(name) or (self._file or {}).get(name) or ""
 
+    def source(self, name: str) -> str:
+        """The name, and where :meth:`known` has its value from; for messages."""
+        if self.environ.get(name) or self.path is None:
+            return f"{name} in {layers.place(self.environ, name)}"
+        return f"{name} in {self.path}"
+
     def candidates(self, wanted: tuple[str, ...], *, read: bool = True) -> list[tuple[str, Source]]:
         """Every value of these names in one layer: the first layer that has any wins.
 

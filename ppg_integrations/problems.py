@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
 Severity = Literal["error", "warning", "info"]
@@ -29,11 +30,16 @@ class Problem(NamedTuple):
 
 
 class Row(NamedTuple):
-    """The words of one problem; ``{...}`` in them are filled in by :func:`problem`."""
+    """The words of one problem; ``{...}`` in them are filled in by :func:`problem`.
+
+    Attributes:
+        unless: the other severities that it may have, and when.
+    """
 
     severity: Severity
     message: str
     hint: str
+    unless: Mapping[Severity, str] = MappingProxyType({})
 
 
 #: Adding a row, and the rule that finds it, is the whole change. Fields are filled in by
@@ -91,6 +97,7 @@ TABLE: Final = {
         "pooled and direct are one endpoint ({host}): no pooler is in use",
         "If the provider has a pooler, set {name} to its URL. With the embedded servers: install"
         " PgBouncer, then `ppg-connect local start`.",
+        {"info": "on this machine"},
     ),
     "no-direct-url": Row(
         "warning",
@@ -107,6 +114,7 @@ TABLE: Final = {
         "pooled leads to the database {pooled} and direct to {direct}",
         "Take both URLs from the same page of the provider's console, or correct the pooler's list"
         " of databases.",
+        {"warning": "where the URLs name two databases"},
     ),
     "users-differ": Row(
         "warning",
@@ -122,6 +130,7 @@ TABLE: Final = {
         "error",
         "{endpoint} reaches a replica: it takes no writes",
         "Use the host of the primary (read-write) endpoint.",
+        {"warning": "where it is the pooled one"},
     ),
     "replica-unreachable": Row("error", "{endpoint}: {text}", "{hint}"),
     "slots-low": Row(
@@ -163,6 +172,7 @@ TABLE: Final = {
         " are told to prepare: requests fail as soon as two are served at once",
         "Unset PPG_PREPARED (prepared=True, prepare_threshold), or have the pooler keep track:"
         " PgBouncer 1.21 or later with max_prepared_statements=200.",
+        {"warning": "of `migrate`"},
     ),
     "usage": Row("info", "{provider}: {text}", ""),
     "usage-blocked": Row(
@@ -195,9 +205,10 @@ def problem(
 
     Args:
         table: where the row stands; a framework's shell has rows of its own.
-        severity: where the case is milder or worse than the table says.
+        severity: where the case is another one; the row has it in ``unless``.
         fields: what the row's texts name.
     """
     row = table[identity]
+    assert severity in (None, row.severity, *row.unless), identity
     message, hint = row.message.format(**fields), row.hint.format(**fields)
     return Problem(identity, severity or row.severity, message, hint)

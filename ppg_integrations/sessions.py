@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from . import connecting, conversions, drivers
+from . import arguments, connecting, conversions, drivers
 from .connection import Connection
-from .errors import PPGError
+from .errors import ConfigurationError, PPGError
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from .endpoint import Endpoint
     from .urls import PostgresURL
 
@@ -30,6 +32,8 @@ _UNLIMITED: Final = """
     SELECT set_config(name, '0', false) FROM pg_settings
     WHERE name IN ('statement_timeout', 'lock_timeout', 'idle_session_timeout') AND setting <> '0'
 """
+#: Those that a session of its own may have: it is synchronous.
+_DRIVERS: Final = ("psycopg", "psycopg2")
 #: What a session calls itself to which nobody gives a name.
 _NAMELESS: Final = "ppg session"
 #: Bytes of an application_name: https://www.postgresql.org/docs/current/runtime-config-logging.html
@@ -158,11 +162,12 @@ class EndpointSessions:
             driver: ``psycopg`` or ``psycopg2``; the first of the two that is installed by default.
 
         Raises:
+            ConfigurationError: it is another one.
             DriverError: it is not installed.
         """
         assert endpoint.direct
         self._endpoint = endpoint
-        self._driver = drivers.driver() if driver is None else drivers.driver((driver,))
+        self._driver = drivers.driver() if driver is None else _driver(driver)
         self.errors: tuple[type[Exception], ...] = (self._driver.Error,)
 
     def open(self, purpose: str) -> Session:
@@ -203,6 +208,15 @@ class EndpointSessions:
         return raw
 
 
+def _driver(name: object) -> ModuleType:
+    if not isinstance(name, str) or name not in _DRIVERS:
+        raise ConfigurationError(
+            f"the argument driver is {name!r:.40}, and must be {' or '.join(_DRIVERS)}",
+            hint="Leave it out for the first of the two that is installed.",
+        )
+    return drivers.imported(name)
+
+
 def tuning(purpose: str) -> dict[str, Any]:
     """What libpq gets for a session besides what leads it to its place, which wins over this."""
     name = purpose.encode("ascii", "replace")[:_NAME].decode()  # as the server shows it
@@ -215,7 +229,12 @@ def driver_session(opener: Opener, name: str, *, autocommit: bool) -> Iterator[A
 
     Without `autocommit` the block is one transaction: committed at its end, rolled back when it
     raises.
+
+    Raises:
+        ConfigurationError: an argument cannot be used.
     """
+    name = arguments.text("the argument name", name, hint='Such as name="export".')
+    autocommit = arguments.switch("the argument autocommit", autocommit) or False
     session = opener.open(name or _NAMELESS)
     try:
         raw = session.raw

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from . import drivers, hosts, names
-from .errors import ConfigurationError, ConnectError
+from .errors import ConfigurationError, ConnectError, EnvFileError
 from .pair import ConnectionPair, Source
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from .connection import Connection
     from .current import CurrentPair
+    from .providers.settings import Settings
     from .urls import PostgresURL
 
 PREFIX: Final = "test_"
@@ -46,19 +47,42 @@ _LONGEST: Final = 63  # bytes of a name, NAMEDATALEN - 1
 _FORCE_SINCE: Final = 130000  # DROP DATABASE ... WITH (FORCE)
 
 
-def on_local(environ: Mapping[str, str]) -> bool:
+def on_local(settings: Settings) -> bool:
     """Whether tests run on the embedded servers.
+
+    Args:
+        settings: the environment, and the ``.env`` file.
 
     Raises:
         ConfigurationError: ``PPG_TEST_PROVIDER`` names something else than ``local``.
     """
-    provider = environ.get(names.TEST_PROVIDER, "").strip()
-    if provider not in ("", "local"):
+    found = settings.find(names.TEST_PROVIDER)
+    if found is not None and found.value != "local":
         raise ConfigurationError(
-            f"{names.TEST_PROVIDER}={provider}: tests can run on your own database or on local",
+            f"{found.source} is {found.value!r:.40}, and tests can run on your own database or on "
+            "local",
             hint=f"Set {names.TEST_PROVIDER}=local, or unset it.",
         )
-    return bool(provider)
+    return found is not None
+
+
+def settings_of(environ: Mapping[str, str], env_file: str | None) -> Settings:
+    """What is set for a project, for :func:`on_local`.
+
+    Args:
+        environ: of the process, or what a framework lays over it.
+        env_file: its ``.env`` file. One that cannot be read counts as none: who looks for URLs in
+            it says what is wrong.
+    """
+    from .providers.settings import Settings
+
+    file: Mapping[str, str] = {}
+    if env_file is not None:
+        from . import envfile
+
+        with suppress(EnvFileError):
+            file = envfile.read(env_file, quiet=True)
+    return Settings(environ, file, env_file)
 
 
 @contextmanager
@@ -128,32 +152,41 @@ class Databases:
             environ: of the process by default.
 
         Raises:
-            ConfigurationError: ``PPG_TEST_PROVIDER`` names something else than ``local``.
+            ConfigurationError: its ``PPG_TEST_PROVIDER`` names something else than ``local``.
         """
         self.comment = f"{MARK} ({secrets.token_hex(8)})"
         self._suffix = suffix
-        self._local = on_local(os.environ if environ is None else environ)
+        self._environ = os.environ if environ is None else environ
+        on_local(settings_of(self._environ, None))
         self._roles: dict[str, PostgresURL] = {}
         self._made: dict[tuple[object, ...], str] = {}
         self._stack = ExitStack()
         self._lock = threading.Lock()
 
     def pair_for(
-        self, current: CurrentPair, *, env_file: str | None, key: str = ""
+        self,
+        current: CurrentPair,
+        *,
+        env_file: str | None,
+        environ: Mapping[str, str] | None = None,
+        key: str = "",
     ) -> ConnectionPair:
         """A pair whose two halves lead to the test database, on the direct endpoint.
 
         Args:
             current: what it is to stand in for; not looked at with ``PPG_TEST_PROVIDER=local``.
-            env_file: of the project; the embedded servers are beside it.
+            env_file: of the project, which may have that variable; the embedded servers are beside
+                it.
+            environ: of the project, where it has more than the process.
             key: what tells the pair from others of the project.
 
         Raises:
             ConfigurationError: the database cannot be made; says why, and what to do.
             PPGError: there is no pair, or its server cannot be reached.
         """
+        local = on_local(settings_of(self._environ if environ is None else environ, env_file))
         with self._lock:
-            own = None if self._local else current.found().require_direct()
+            own = None if local else current.found().require_direct()
             direct = own or self._local_url(env_file, key)
             url = direct.replace(database=self._name(direct))
         source = Source("argument", "test_databases()")

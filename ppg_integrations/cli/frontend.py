@@ -172,6 +172,7 @@ def _context(
         env_file=path,
         program=program,
         file_option="" if is_usual else f" --env-file {shlex.quote(typed)}",
+        file_named=bool(typed),
         environ=environ,
         progress=screen.progress,
         report=screen.note,

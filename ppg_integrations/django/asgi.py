@@ -15,6 +15,9 @@ from typing import Any, Final
 MAX_SIZE: Final = 10
 #: Seconds. A pooler without a free slot is asked again ever more rarely, and this often at least.
 _RECONNECT: Final = 10.0
+#: Seconds. One that nobody has needed for so long is closed, and then the next one: an idle process
+#: gives its slots back. A process that serves a request now and then keeps one.
+_IDLE: Final = 60.0
 
 
 def has_pool() -> bool:
@@ -38,4 +41,5 @@ def pool(timeout: float) -> dict[str, Any]:
         "max_size": MAX_SIZE,
         "timeout": timeout,
         "reconnect_timeout": _RECONNECT,
+        "max_idle": _IDLE,
     }

@@ -3,7 +3,7 @@
 Each id is stable and may be silenced. The settings checks run with every ``manage.py check``; they
 connect to nothing. ``manage.py check --database default --database direct`` (both aliases of a
 pair) also probes the two endpoints. ``migrate`` names its own alias only, so it neither waits for
-the probe nor is stopped by it.
+the probe nor is stopped by it: it has the pooler asked about prepared statements, where there are.
 
 Hazards known to break behind a transaction pooler that settings do not show (temporary tables,
 ``LISTEN``, session locks in a project's own SQL) are no checks: docs and the probe name them.
@@ -28,12 +28,15 @@ from ppg_integrations.problems import Problem, Severity
 
 from . import routing, state, swapping, wrapping
 from .findings import PROBLEMS, SESSION_APPS, TABLE
+from .settings import is_test_run
 from .wishes import MAX_AGE, is_asgi
 
 if TYPE_CHECKING:
     from ppg_integrations.doctor import Diagnosis
 
 _SEVERITIES: Final[dict[str, Severity]] = {"E": "error", "W": "warning", "I": "info"}
+#: Seconds for a pooler that `migrate` asks something.
+_PATIENCE: Final = 10.0
 _LEVELS: Final = {"E": checks.Error, "W": checks.Warning, "I": checks.Info}
 
 
@@ -79,6 +82,8 @@ def hazards(diagnosis: Diagnosis) -> Iterator[Problem]:
 def check_servers(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
     """A missing URL of an alias that is asked about; the probe of a pair of which both are.
 
+    Of the pooled alias alone: whether its pooler keeps what is prepared, where drivers prepare.
+
     ``migrate``, the test runner and ``check --database`` ask. Outside any of them Django calls this
     with no alias, or from 6.1 on not at all.
     """
@@ -98,7 +103,24 @@ def check_servers(databases: Sequence[str] | None = None, **_: Any) -> list[Chec
             diagnosis = diagnose(entry.pair)
             diagnosis = diagnosis.with_problems(_unkept(entry, diagnosis))
             found += [_probed(*problem) for problem in diagnosis.problems]
+        elif entry.pooled_alias in asked and not is_test_run():
+            found += [_probed(*problem) for problem in _forgotten(entry)]
     return found
+
+
+def _forgotten(entry: state.Registered) -> Iterator[Problem]:
+    """Asks a pooler that is there about prepared statements, if nobody says that it keeps them."""
+    pair = entry.pair
+    if pair is None or _prepares(entry) is None or preparing.is_documented(pair):
+        return
+    from ppg_integrations.doctor import Diagnosis
+    from ppg_integrations.probe import probe
+
+    seen = probe(pair.pooled, timeout=_PATIENCE, source=str(pair.pooled_source))
+    for found in _unkept(entry, Diagnosis(pair, seen, None, ())):
+        if swapping.is_swapped(entry.pooled_alias):  # a migration, which needs no pooler
+            found = found._replace(severity="warning")  # noqa: PLW2901
+        yield found
 
 
 def _probed(identity: str, severity: str, message: str, hint: str) -> CheckMessage:

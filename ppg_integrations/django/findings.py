@@ -32,7 +32,8 @@ TABLE: Final = {
     "ppg.W001": _Row(
         "server-side cursors are on for the pooled alias {alias!r}: .iterator() outside a"
         " transaction loses its cursor",
-        "Set DISABLE_SERVER_SIDE_CURSORS to True there; large exports use direct_connection().",
+        "Set DISABLE_SERVER_SIDE_CURSORS to True there. Large exports: .using() of the direct"
+        " alias, or direct_session().",
     ),
     "ppg.W002": _Row(
         "the command {command!r} of {app} comes first, so it runs through the pooler",
@@ -63,8 +64,8 @@ TABLE: Final = {
     "ppg.W007": _Row(
         "CONN_HEALTH_CHECKS of {alias!r} is off while CONN_MAX_AGE is {age}: the first request"
         " after the provider closed an idle connection fails",
-        "Leave conn_health_checks on, which costs nothing for connections that were used a moment"
-        " ago (alive_window), or set conn_max_age=0.",
+        "Leave conn_health_checks on: that is one look at the socket, and a round trip only where"
+        " the connection was idle for longer than alive_window. Or set conn_max_age=0.",
     ),
     "ppg.W008": _Row(
         "OPTIONS['prepare_threshold'] of the pooled alias {alias!r} is {value}, with"
@@ -124,15 +125,18 @@ SESSION_APPS: Final = {
             " session pooler or the direct URL."
         ),
     ),
-    "pgpubsub": ("it waits for LISTEN", "Run `listen` under direct_connection()."),
+    "pgpubsub": ("it waits for LISTEN", 'Add "listen" to PPG_DIRECT_COMMANDS.'),
     "channels_postgres": ("it waits for LISTEN", "Give CHANNEL_LAYERS the direct alias's values."),
     "procrastinate.contrib.django": (
         "its worker waits for LISTEN and holds session locks",
-        'Set PROCRASTINATE_DATABASE_ALIAS = "direct" for the worker.',
+        (
+            'Set PROCRASTINATE_DATABASE_ALIAS = "direct" for the worker. A task that is a long job'
+            " takes direct_session()."
+        ),
     ),
     "pglock": (
         "session advisory locks do not exclude anybody there",
-        'Take locks with using="direct", or transaction-level ones.',
+        "Take locks with advisory_lock() of ppg_integrations.django, or transaction-level ones.",
     ),
 }
 

@@ -136,6 +136,11 @@ class Sessions:
         )
 
     def _direct_alias(self) -> str:
+        if self._alias not in list(connections):
+            raise ConfigurationError(
+                f"DATABASES has no alias {self._alias!r:.60}",
+                hint=f"It has {', '.join(map(repr, connections))}.",
+            )
         entry = state.find(self._alias)
         if entry is None or not routing.still_ours(entry):
             return self._alias

@@ -157,6 +157,11 @@ def _is_ppg_connect() -> bool:
     return sys.argv[1:2] == ["ppg_connect"]
 
 
+def is_test_run() -> bool:
+    """Whether :func:`.testing.tests_on_direct` is going to route this process; told as above."""
+    return sys.argv[1:2] in (["test"], ["testserver"]) or "pytest" in sys.modules
+
+
 def _databases(
     env_file: str | os.PathLike[str] | bool | None,
     aliases: Aliases,
@@ -185,9 +190,12 @@ def _databases(
         for text in pair.warnings:
             warnings.warn(text, PPGWarning, stacklevel=3)  # the line that called databases()
     # Of the file's variables, those of a file that had to be read for the URLs.
-    wishes.settle({name: places.known(name) for name in names.CONNECT})
+    wishes.settle({name: places.known(name) for name in names.CONNECT}, places.source)
     if pair is None:
-        if environ.get(names.TEST_PROVIDER):
+        # Of a file for test runs alone: everybody else is to be told that there is no URL.
+        if environ.get(names.TEST_PROVIDER) or (
+            is_test_run() and places.known(names.TEST_PROVIDER)
+        ):
             # The test run gives both aliases the embedded servers, which needs a real ENGINE.
             made = entries.nowhere(aliases, wishes, environ)
         else:

@@ -34,7 +34,7 @@ def tests_on_direct() -> Iterator[None]:
         ConfigurationError: PPG_TEST_PROVIDER names something else than ``local``.
         LocalServerError: the embedded servers did not start.
     """
-    local = testdatabase.on_local(os.environ)
+    local = _is_local()
     with ExitStack() as stack:
         for entry in state.registered():
             if not routing.still_ours(entry):
@@ -50,6 +50,12 @@ def tests_on_direct() -> Iterator[None]:
             for alias in _aliases(entry):
                 stack.enter_context(_asked_first(entry, alias))
         yield
+
+
+def _is_local() -> bool:
+    """Whether the run is to be on the embedded servers: all of it, whichever file says so."""
+    files = dict.fromkeys([None, *(entry.env_file for entry in state.registered())])
+    return any(testdatabase.on_local(testdatabase.settings_of(os.environ, each)) for each in files)
 
 
 def _route_to_local(entry: state.Registered, stack: ExitStack) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from ppg_integrations import arguments
 from ppg_integrations.connect_settings import DEFAULT, ConnectSettings
 from ppg_integrations.conversions import CONNECT_TIMEOUT
 from ppg_integrations.errors import ConfigurationError
@@ -60,23 +61,28 @@ class Wishes:
         asgi: bool | None = None,
     ) -> None:
         self.engine = _engine(engine)
-        self.max_age = _seconds(max_age)
-        self.health_checks = health_checks
+        self.max_age = arguments.seconds(
+            "the argument conn_max_age",
+            max_age,
+            hint="Such as conn_max_age=60; math.inf keeps connections for ever.",
+        )
+        self.health_checks = _switch("conn_health_checks", health_checks)
         self.options = _mapping("options", options, '{"application_name": "shop"}')
         self.direct_options = _mapping(
             "direct_options", direct_options, '{"application_name": "migrations"}'
         )
         self.test = _mapping("test", test, '{"NAME": "test_shop"}')
-        self.serverless = serverless
-        self.asgi = asgi
+        self.serverless = _switch("serverless", serverless)
+        self.asgi = _switch("asgi", asgi)
         self.connect = DEFAULT
         self._connect = connect
 
-    def settle(self, environ: Mapping[str, str]) -> None:
+    def settle(self, environ: Mapping[str, str], source: Callable[[str], str]) -> None:
         """Settles how connections are opened and kept.
 
         Args:
             environ: the variables that have a say in it.
+            source: of one, its name and where it is set.
         """
         deadline, window, sslmode, prepared = self._connect
         self.connect = ConnectSettings.of(
@@ -85,6 +91,7 @@ class Wishes:
             alive_window=window,
             sslmode=sslmode,
             prepared=prepared,
+            source=source,
         )
 
     def pooled_max_age(self, environ: Mapping[str, str]) -> int | None:
@@ -160,13 +167,8 @@ def _engine(engine: object) -> str | None:
     return engine
 
 
-def _seconds(age: float | None) -> float | None:
-    if age is not None and not isinstance(age, (int, float)):
-        raise ConfigurationError(
-            f"conn_max_age is a {type(age).__name__}, and a number of seconds is needed",
-            hint="Such as conn_max_age=60; math.inf keeps connections for ever.",
-        )
-    return age
+def _switch(name: str, value: object) -> bool | None:
+    return arguments.switch(f"the argument {name}", value)
 
 
 def _mapping(name: str, value: Options | None, example: str) -> Options:

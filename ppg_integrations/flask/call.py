@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import ArgumentParser
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Any, Final, TextIO, cast
 
 import click
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from ppg_integrations.doctor import Diagnosis
+    from ppg_integrations.problems import Problem
 
     from .state import State
 
@@ -83,29 +84,39 @@ def _perform(ctx: click.Context, options: Mapping[str, Any], screen: Screen) -> 
     app, state, error, failure, note = load(ctx)
     if error is None and state is not None:
         error = state.current.error
-    if failure and not (error is not None and frontend.refuses(options, error)):
-        screen.warning(failure)
+    untold = None if error is not None and frontend.refuses(options, error) else failure
+    if untold and options["verb"] != "doctor":
+        screen.warning(untold.message)
     elif note:
         screen.note(note)
     if options["verb"] in _OF_THE_FILE and not options.get("env_file"):
         _tell_of_files(ctx, options["verb"], state, screen)
 
-    def hazards(diagnosis: Diagnosis) -> Any:
-        from .hazards import hazards
+    def found(diagnosis: Diagnosis) -> Iterator[Problem]:
+        nonlocal untold
+        if untold:
+            yield untold
+            untold = None
+        if app is not None and state is not None:
+            from .hazards import hazards
 
-        return () if app is None or state is None else hazards(app, state, diagnosis)
+            yield from hazards(app, state, diagnosis)
 
-    return frontend.perform(
-        options,
-        screen,
-        program=PROGRAM,
-        environ=_environ(options, state),
-        env_file=state.env_file if state else nearest.env_file(None, os.environ),
-        known_pair=_known(state),
-        error=error,
-        hazards=hazards,
-        migrates=_migrates(app),
-    )
+    try:
+        return frontend.perform(
+            options,
+            screen,
+            program=PROGRAM,
+            environ=_environ(options, state),
+            env_file=state.env_file if state else nearest.env_file(None, os.environ),
+            known_pair=_known(state),
+            error=error,
+            hazards=found,
+            migrates=_migrates(app),
+        )
+    finally:
+        if untold and options["verb"] == "doctor":  # which had nothing to put it into
+            screen.warning(untold.message)
 
 
 def _migrates(app: Flask | None) -> str:

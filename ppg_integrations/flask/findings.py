@@ -8,6 +8,11 @@ from ppg_integrations.problems import Row
 
 #: An engine reads "SQLALCHEMY_DATABASE_URI" or "SQLALCHEMY_BINDS['analytics']".
 TABLE: Final = {
+    "app-not-loaded": Row(
+        "warning",
+        "the app cannot be loaded {why}",
+        "Mend it and ask again: nothing of its configuration was looked at.",
+    ),
     "engine-elsewhere": Row(
         "warning",
         "{engine} leads to {place} and not to the pair: requests and migrations go there",

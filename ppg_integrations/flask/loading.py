@@ -14,8 +14,10 @@ from flask.cli import NoAppException, ScriptInfo
 from flask.globals import app_ctx
 
 from ppg_integrations.errors import ConfigurationError, MissingURLError, PPGError
+from ppg_integrations.problems import Problem, problem
 
 from .cli import loading
+from .findings import TABLE
 
 if TYPE_CHECKING:
     import click
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 #: What Flask looks for where nothing names an app.
 _USUAL: Final = ("wsgi.py", "app.py")
-_INSTEAD: Final = "the environment and the .env file are used instead of its configuration"
+_INSTEAD: Final = ": the environment and the .env file are used instead of its configuration"
 
 
 class Loaded(NamedTuple):
@@ -35,14 +37,14 @@ class Loaded(NamedTuple):
         app: None where it cannot be loaded.
         state: what ``PPG`` knows of it, even if loading it failed after that.
         error: why its configuration cannot be used.
-        failure: that it cannot be loaded, and why; a line.
+        failure: that it cannot be loaded, and why.
         note: that there is none, or none that uses this package; a line.
     """
 
     app: Flask | None = None
     state: State | None = None
     error: PPGError | None = None
-    failure: str = ""
+    failure: Problem | None = None
     note: str = ""
 
 
@@ -62,7 +64,7 @@ def load(ctx: click.Context) -> Loaded:
             app = info.load_app()
     except NoAppException as error:
         if info.app_import_path or info.create_app or any(map(os.path.exists, _USUAL)):
-            return Loaded(failure=f"the app cannot be loaded ({_what(error)}): {_INSTEAD}")
+            return Loaded(failure=_failure(error, _INSTEAD))
         return Loaded(
             note="no Flask app is named (--app, FLASK_APP) or found here: the environment and the "
             ".env file are used"
@@ -92,9 +94,12 @@ def _failed(error: BaseException, before: list[State]) -> Loaded:
     wrong = error if isinstance(error, ConfigurationError) else None
     if state is not None and isinstance(error, MissingURLError):
         return Loaded(state=state, error=error)  # the verbs say more
-    instead = f": {_INSTEAD}" if state is None else ""
-    failure = f"the app cannot be loaded ({_what(error)}){instead}"
+    failure = _failure(error, _INSTEAD if state is None else "")
     return Loaded(state=state, error=wrong, failure=failure)
+
+
+def _failure(error: BaseException, instead: str) -> Problem:
+    return problem("app-not-loaded", table=TABLE, why=f"({_what(error)}){instead}")
 
 
 def _states() -> list[State]:

@@ -53,8 +53,9 @@ def test_databases(*, allow: Collection[str] = ()) -> Iterator[Databases]:  # no
         allow: names of further databases that engines may connect to.
 
     Raises:
-        ConfigurationError: within the block, where an app is made: it has no pair, or the database
-            cannot be made; and where an engine connects: it leads to another database.
+        ConfigurationError: ``PPG_TEST_PROVIDER`` names something else. Within the block, where an
+            app is made: it has no pair, or the database cannot be made; and where an engine
+            connects: it leads to another database.
         PPGError: a server cannot be reached.
     """
     if _running:
@@ -126,7 +127,9 @@ def _switched(state: State, databases: Databases, stack: ExitStack) -> list[Curr
     """The pairs of an app, each of which leads to its test database from its first use on."""
     currents = {"": state.current, **state.binds}
     for key, current in currents.items():
-        pair = partial(databases.pair_for, current, env_file=state.env_file, key=key)
+        pair = partial(
+            databases.pair_for, current, env_file=state.env_file, environ=state.environ, key=key
+        )
         current.override(cache(pair))
         stack.callback(current.override, None)
     return list(currents.values())

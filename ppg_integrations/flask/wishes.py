@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from ppg_integrations import names, pools, startup
+from ppg_integrations import arguments, drivers, pools, startup
+from ppg_integrations.connect_settings import ConnectSettings
 from ppg_integrations.errors import ConfigurationError, DriverError
 from ppg_integrations.sqlalchemy.options import DRIVERS, default_driver, merged
-from ppg_integrations.sqlalchemy.settings import connect_settings
 
 from .cli import within_ppg
 from .config import DRIVER, SERVERLESS
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from ppg_integrations.providers.settings import Found, Settings
 
 Options = Mapping[str, Any]
-
-_OFF: Final = ("0", "false", "no", "off")
 
 
 class Wishes:
@@ -50,9 +48,9 @@ class Wishes:
         direct_options: Options | None,
     ) -> None:
         self.driver = _driver(driver, settings.find(DRIVER))
-        self.serverless = _serverless(settings) if serverless is None else serverless
+        self.serverless = _serverless(serverless, settings)
         self.forced = forced
-        self.connecting = connect_settings(settings)
+        self.connecting = ConnectSettings.set_in(settings)
         self.options = _mapping("options", options)
         self.direct_options = _mapping("direct_options", direct_options)
 
@@ -97,19 +95,23 @@ def _driver(argument: object, found: Found | None) -> str:
             f"{source} is {name!r:.60}, and no driver is called that",
             hint=f"The drivers are {', '.join(DRIVERS)}.",
         )
+    try:
+        drivers.imported(name)
+    except DriverError as error:
+        if found is not None and argument is None:
+            error.message = f"{found.source}: {error.message}"
+        raise
     return name
 
 
-def _serverless(settings: Settings) -> bool | None:
+def _serverless(argument: object, settings: Settings) -> bool | None:
+    given = arguments.switch("the argument serverless", argument)
     found = settings.find(SERVERLESS)
-    if found is None:
-        return None
-    if not names.truthy(found.value) and found.value.lower() not in _OFF:
-        raise ConfigurationError(
-            f"{found.source} is {found.value!r:.40}, and 1 or 0 is needed",
-            hint="Leave it out, and it is found out.",
-        )
-    return names.truthy(found.value)
+    if given is not None or found is None:
+        return given
+    return arguments.switch_text(
+        found.source, found.value, hint="Leave it out, and it is found out."
+    )
 
 
 def _mapping(name: str, value: Options | None) -> Options:

@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 
-from ppg_integrations import names, startup
-from ppg_integrations.current import CurrentPair, follow
+from ppg_integrations import arguments, names, startup
+from ppg_integrations.connect_settings import ConnectSettings
+from ppg_integrations.current import follow, pair_given
 from ppg_integrations.endpoint import Endpoint
 from ppg_integrations.errors import ConfigurationError, DriverError, MissingURLError
 from ppg_integrations.places import Places, env_file_path
 from ppg_integrations.providers.settings import Settings
 
 from .options import checked_driver, default_driver, engine_options, engine_url
-from .settings import connect_settings
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+    from ppg_integrations.current import CurrentPair
     from ppg_integrations.pair import ConnectionPair
 
 
@@ -140,13 +141,14 @@ def _endpoint(
     pair: CurrentPair | ConnectionPair | None, *, direct: bool, environ: Mapping[str, str]
 ) -> Endpoint:
     path = None
+    direct = arguments.switch("the argument direct", direct) or False
     if pair is None:
         pair = follow()
         direct = direct or names.truthy(environ.get(names.FORCE_DIRECT))
         path = env_file_path(None, environ)
-    current = pair if isinstance(pair, CurrentPair) else CurrentPair(lambda: pair, env_file=None)
+    current = pair_given(pair)
     if current.error is not None and not isinstance(current.error, MissingURLError):
         raise current.error.with_traceback(None)
     file = Places(environ, path, quiet=True).file()
-    settings = connect_settings(Settings(environ, file, path))
+    settings = ConnectSettings.set_in(Settings(environ, file, path))
     return Endpoint(current, direct=direct, settings=settings)

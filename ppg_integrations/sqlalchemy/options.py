@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import URL
 
-from ppg_integrations import conversions, drivers, preparing
+from ppg_integrations import arguments, conversions, drivers, preparing
 from ppg_integrations import serverless as platforms
 from ppg_integrations.errors import ConfigurationError, PPGError
 from ppg_integrations.parameters import SECRET
@@ -40,10 +40,11 @@ def engine_options(
         options: the user's own, laid over these, dictionaries too; ``plugins`` are joined.
 
     Raises:
-        ConfigurationError: there is no such driver.
-        DriverError: none was named, and none is installed.
+        ConfigurationError: there is no such driver, or an argument cannot be used.
+        DriverError: it is not installed, or none is.
     """
     name = checked_driver(driver)
+    serverless = arguments.switch("the argument serverless", serverless)
     if serverless is None:
         serverless = platforms.platform(environ) is not None
     result: dict[str, Any] = {
@@ -65,7 +66,7 @@ def engine_url(endpoint: Endpoint, driver: str | None) -> URL:
 
     Raises:
         ConfigurationError: there is no such driver, or it cannot do what the URL demands.
-        DriverError: none was named, and none is installed.
+        DriverError: it is not installed, or none is.
     """
     name = checked_driver(driver)
     try:
@@ -96,6 +97,7 @@ def checked_driver(driver: str | None) -> str:
             f"there is no driver {driver!r} for PostgreSQL in SQLAlchemy that is known here",
             hint=f"Use {', '.join(DRIVERS[:-1])} or {DRIVERS[-1]}.",
         )
+    drivers.imported(driver)  # SQLAlchemy would say it without what to install
     return driver
 
 

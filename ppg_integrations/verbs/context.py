@@ -35,6 +35,7 @@ class Context:
         temporary: a temporary database, for which no account is needed.
         program: how the user calls us, for the next command to type.
         file_option: `` --env-file PATH``, where another file is the usual; else empty.
+        file_named: it was typed, be it the usual one.
         environ: the process environment.
         known_pair: the pair that a framework's settings have resolved already.
         progress: told what is being done, before each step that may take a while.
@@ -54,6 +55,7 @@ class Context:
     temporary: bool = False
     program: str = "ppg-connect"
     file_option: str = ""
+    file_named: bool = False
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     known_pair: ConnectionPair | None = None
     progress: Progress = field(default=silent, repr=False)
@@ -106,7 +108,7 @@ class Context:
     def pair(self) -> ConnectionPair:
         """The pair in use, or the one that the options name, where its provider shows secrets.
 
-        What is wrong with it stands in its ``warnings``.
+        What is wrong with it stands in its ``warnings``, which the front end prints.
 
         Raises:
             ConfigurationError: there is none, or it cannot be used.
@@ -126,7 +128,6 @@ class Context:
             from ..remote import resolve_remote
 
             return resolve_remote(settings, name, named, progress=self.progress)
-        # The front end prints pair.warnings itself.
         pair = self.known_pair or look(self._places(self.environ), provider=self.provider)
         check_owner(self, pair)
         return pair
@@ -152,11 +153,7 @@ class Context:
         return self._without_replica({names.RESOLVE: "never"})
 
     def whole_pair_in_file(self) -> ConnectionPair | None:
-        """The same, and its replica has to be one too.
-
-        Raises:
-            ConfigurationError: it cannot be used.
-        """
+        """The same, and its replica has to be one too. Raises as :meth:`pair_in_file`."""
         return self._resolved({names.RESOLVE: "never"})
 
     def pair_in_environment(self) -> ConnectionPair | None:

@@ -6,7 +6,7 @@ from .. import doctor, preparing, providers
 from ..errors import ConfigurationError, ProviderError
 from ..pair import ConnectionPair
 from ..problems import Problem, problem
-from . import proof
+from . import named_file, proof
 from .context import Context
 
 
@@ -17,7 +17,7 @@ def diagnose(context: Context) -> doctor.Diagnosis:
         ConfigurationError: there is no pair to probe.
         DriverError: no PostgreSQL driver is installed.
     """
-    pair = context.pair()
+    pair = named_file.pair(context, "doctor")
     context.progress("asking both endpoints")
     limit = proof.deadline(context)
     found = doctor.diagnose(pair, timeout=limit)

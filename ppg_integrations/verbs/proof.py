@@ -60,7 +60,7 @@ def connect_settings(context: Context) -> ConnectSettings:
     Raises:
         ConfigurationError: one cannot be used.
     """
-    return ConnectSettings.of({**context.file(), **context.environ})
+    return ConnectSettings.set_in(context.settings)
 
 
 def give_up(context: Context, entry: Entry) -> str:

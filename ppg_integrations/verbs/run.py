@@ -14,6 +14,7 @@ from ..hosts import classify
 from ..pair import ConnectionPair
 from ..secret import masked_by_name
 from ..urls import PostgresURL
+from . import named_file
 from .context import Context
 from .handover import shadowed
 
@@ -58,11 +59,13 @@ def run(context: Context, command: Sequence[str]) -> int:
             "run was given no program",
             hint=f"For example: {context.program} run -- pg_dump --schema-only",
         )
-    pair = context.pair()
+    pair = named_file.pair(context, "run")
     direct = pair.require_direct()
     if not _names_the_database(context):
         for note in shadowed(context, _urls(context.file())):
             context.report(note)  # or a dump is restored into the other one of two databases
+        if remedy := named_file.remedy(context, "run"):
+            context.report(remedy)
     outer = layers.process(context.environ)
     environ = {key: value for key, value in outer.items() if key not in _ELSEWHERE}
     secured = encryption.secured(direct, encryption.least(), environ=outer)

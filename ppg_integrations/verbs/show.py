@@ -7,6 +7,7 @@ from typing import Any
 from .. import names
 from ..pair import ConnectionPair, Source
 from ..urls import PostgresURL
+from . import named_file
 from .context import Context
 
 
@@ -16,7 +17,7 @@ def show(context: Context) -> ConnectionPair:
     Raises:
         ConfigurationError: there is none, or it cannot be used.
     """
-    return context.pair()
+    return named_file.pair(context, "show")
 
 
 def claim_url(context: Context, pair: ConnectionPair) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import re
 import sys
 from collections.abc import Iterator
@@ -15,6 +13,7 @@ import pytest
 from ppg_integrations import envfile
 from ppg_integrations.cli import main
 from ppg_integrations.providers.local.servers import LocalServers
+from tests.support import terminal
 from tests.support.doubles.prisma import PrismaDouble
 
 Captured = pytest.CaptureFixture[str]
@@ -56,22 +55,7 @@ def test_elsewhere_they_are_listed_with_the_option_to_add(
 
 
 def on_a_terminal(answers: bytes, *arguments: str) -> tuple[int, str]:
-    pid, descriptor = pty.fork()
-    if pid == 0:
-        os.execv(sys.executable, [sys.executable, "-m", "ppg_integrations", *arguments])
-    if answers:
-        os.write(descriptor, answers)
-    output = b""
-    while True:
-        try:
-            data = os.read(descriptor, 4096)
-        except OSError:  # how Linux tells that the other end is closed
-            break
-        output += data
-        if not data:
-            break
-    os.close(descriptor)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), output.decode()
+    return terminal.run([sys.executable, "-m", "ppg_integrations", *arguments], answers=answers)
 
 
 def test_on_a_terminal_one_is_chosen_by_its_number(double: PrismaDouble, shop: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import pytest
 from ppg_integrations import __version__
 from ppg_integrations.cli import main
 from ppg_integrations.providers.base import Generated
+from tests.support import terminal
 from tests.support.tcp_proxy import TCPProxy
 
 PASSWORD = "s3cr3t-Pa55"
@@ -79,6 +79,47 @@ def test_show_json_follows_the_contract(
     assert PASSWORD not in printed.out + printed.err
 
 
+def test_a_file_that_was_named_and_is_not_used_is_said(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The environment wins over any file, and its other names hide the file's, too."""
+    other = folder / "other.env"
+    other.write_text(f"DATABASE_URL={NEON_POOLED}\nDIRECT_URL={NEON}\n")
+
+    def warnings(*arguments: str, status: int = 0) -> list[str]:
+        assert main([*arguments, "--json"]) == status
+        printed = capsys.readouterr()
+        assert PASSWORD not in printed.out + printed.err
+        document = json.loads(printed.out)
+        if status:
+            return [document["error"]["hint"]]
+        texts: list[str] = document["warnings"]
+        assert [line for line in printed.err.splitlines() if line.startswith("warning: ")] == [
+            f"warning: {text}" for text in texts
+        ]
+        return texts
+
+    assert warnings("show", "--env-file", "other.env") == []
+    monkeypatch.setenv("DATABASE_URL", NEON_POOLED)
+    assert warnings("show", "--env-file", "other.env") == [], "it is the same"
+    monkeypatch.delenv("DATABASE_URL")
+    monkeypatch.setenv("POSTGRES_URL", NEON_POOLED.replace("ep-a-1", "ep-b-2"))
+    monkeypatch.setenv("DIRECT_URL", NEON.replace("ep-a-1", "ep-b-2"))
+    assert warnings("show") == [], "of no file that was named"
+    [text] = warnings("show", "--env-file", "other.env")
+    assert f"not that of {other}" in text
+    assert "POSTGRES_URL in the environment and DIRECT_URL in the environment win." in text
+    command = "env -u POSTGRES_URL -u DIRECT_URL ppg-connect show --env-file other.env"
+    assert text.endswith(f"`{command}`")
+    [text] = warnings("show", "--env-file", "none.env")
+    assert f"{folder / 'none.env'}, which --env-file names, does not exist" in text
+    assert "env -u" not in text
+    monkeypatch.delenv("DIRECT_URL")
+    [hint] = warnings("show", "--env-file", "other.env", status=1)
+    assert "POSTGRES_URL in the environment wins." in hint, "halves of two databases are no pair"
+    assert "`env -u POSTGRES_URL ppg-connect show --env-file other.env`" in hint
+
+
 def test_a_missing_direct_half_is_null(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -116,22 +157,10 @@ def test_reveal_into_a_pipe_takes_json(
 
 
 def on_a_terminal(arguments: list[str], environ: dict[str, str]) -> str:
-    """What a command prints on a pseudo-terminal."""
-    pid, descriptor = pty.fork()
-    if pid == 0:
-        os.execve(sys.executable, [sys.executable, "-m", "ppg_integrations", *arguments], environ)
-    output = b""
-    while True:
-        try:
-            data = os.read(descriptor, 4096)
-        except OSError:  # how Linux tells that the other end is closed
-            break
-        if not data:
-            break
-        output += data
-    os.close(descriptor)
-    assert os.waitpid(pid, 0)[1] == 0
-    return output.decode()
+    argv = [sys.executable, "-m", "ppg_integrations", *arguments]
+    status, shown = terminal.run(argv, environ=environ)
+    assert status == 0
+    return shown
 
 
 def test_a_terminal_gets_colour_and_passwords_if_it_asks() -> None:
@@ -148,7 +177,7 @@ def test_a_terminal_gets_colour_and_passwords_if_it_asks() -> None:
 
 
 def test_doctor_tells_the_endpoints_apart(
-    live: Generated, capsys: pytest.CaptureFixture[str]
+    live: Generated, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["doctor", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
@@ -164,6 +193,9 @@ def test_doctor_tells_the_endpoints_apart(
     printed = capsys.readouterr()
     assert secret(live) not in printed.out + printed.err
     assert "transaction-pooler" in printed.out
+    folder.joinpath("other.env").write_text(f"DATABASE_URL={NEON_POOLED}\n")
+    assert main(["doctor", "--strict", "--env-file", "other.env"]) == 1
+    assert "doctor --env-file other.env`" in capsys.readouterr().err, "of another pair"
 
 
 def test_doctor_reveals_only_when_asked(
@@ -306,10 +338,13 @@ def test_run_says_which_urls_of_the_file_the_environment_hides(
     assert main(["run", "--env-file", str(other), "--", "true"]) == 0
     said = capfd.readouterr().err
     assert f"DIRECT_URL is also set in the environment, and wins over {other}" in said
+    assert f"`env -u DATABASE_URL -u DIRECT_URL ppg-connect run --env-file {other} -- CMD`" in said
     monkeypatch.delenv("DIRECT_URL")
     monkeypatch.delenv("DATABASE_URL")
     assert main(["run", "--env-file", str(other), "--", "true"]) == 0
-    assert "wins over" not in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert "wins over" not in said
+    assert "env -u" not in said
 
 
 def test_run_errors(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,13 +9,17 @@ import time
 
 import pytest
 
-from ppg_integrations import ConnectionPair, drivers, liveness
+from ppg_integrations import (
+    ConnectionPair,
+    LockLostError,
+    LockNotAvailableError,
+    drivers,
+    liveness,
+)
 from ppg_integrations.current import CurrentPair
 from ppg_integrations.direct import advisory_key, advisory_lock, direct_session
 from ppg_integrations.errors import (
     ConfigurationError,
-    LockLostError,
-    LockNotAvailableError,
     MissingDirectURLError,
     PPGError,
 )
@@ -79,6 +83,19 @@ def test_one_at_a_time(pair, sessions, driver):
     with other:  # may be used again
         assert other.held
     assert sessions().keys() <= {pid}
+
+
+def test_the_hint_ends_the_session_that_has_it(pair, sessions):
+    """The role acts as the owner of the database, and logs in as itself."""
+    with pytest.raises(LockLostError), advisory_lock("nightly", pair=pair):
+        [pid] = sessions()
+        with pytest.raises(LockNotAvailableError) as caught:
+            advisory_lock("nightly", wait=0, pair=pair).__enter__()
+        statements = caught.value.hint.partition("there: ")[2].replace("PID", str(pid))
+        with direct_session(autocommit=True, pair=pair) as session, session.cursor() as cursor:
+            for statement in filter(None, statements.split(";")):
+                cursor.execute(statement)
+            assert cursor.fetchone() == (True,)
 
 
 @pytest.mark.parametrize("wait", [None, 30.0])

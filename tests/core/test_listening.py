@@ -144,7 +144,7 @@ def test_nothing_is_left_when_it_ends(shared, send, sessions, driver, way):
                 ended.set()
             assert time.monotonic() - began < TIMEOUT / 2
         gc.collect()
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads  # those of other tests may end meanwhile
     # The fixture looks at the server's end.
 
 

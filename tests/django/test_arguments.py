@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import pytest
@@ -35,9 +36,19 @@ def test_what_must_be_a_dictionary(name, value):
     assert "s3cret" not in str(said.value)
 
 
-def test_a_number_of_seconds():
-    with pytest.raises(ImproperlyConfigured, match="conn_max_age is a str"):
-        make(conn_max_age="60")
+@pytest.mark.parametrize("value", ["60", True, -1, math.nan])
+def test_a_number_of_seconds(value):
+    words = f"the argument conn_max_age is {value!r}, and must be a number of seconds"
+    with pytest.raises(ImproperlyConfigured, match=words):
+        make(conn_max_age=value)
+
+
+@pytest.mark.parametrize("name", ["asgi", "serverless", "prepared", "conn_health_checks"])
+@pytest.mark.parametrize("value", ["x", "false", "", 1, 0])
+def test_what_is_on_or_off(name, value):
+    words = f"the argument {name} is {value!r}, and must be True or False"
+    with pytest.raises(ImproperlyConfigured, match=words):
+        make(**{name: value})
 
 
 @pytest.mark.parametrize(

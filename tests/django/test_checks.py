@@ -72,7 +72,11 @@ def expect(found, scenario, identity, *words):
         ("W005", "ppg.W005", ("'default'", "native pool")),
         ("W006", "ppg.W006", ("ASGI", "30", "conn_max_age", "asgi=True")),
         ("W006 served", "ppg.W006", ("ASGI", "60")),
-        ("W007", "ppg.W007", ("CONN_HEALTH_CHECKS", "60")),
+        (
+            "W007",
+            "ppg.W007",
+            ("CONN_HEALTH_CHECKS", "60", "one look at the socket", "alive_window"),
+        ),
         ("W008", "ppg.W008", ("prepare_threshold", "5")),
         *((f"W009 {app}", "ppg.W009", (app,)) for app in SESSION_APPS),
         ("W010", "ppg.W010", ("swapped", "DATABASE_URL", "DIRECT_URL")),

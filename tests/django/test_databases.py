@@ -392,7 +392,13 @@ def kept(*given, **arguments):
     return made["default"]["CONN_MAX_AGE"], *pools
 
 
-POOL = {"min_size": 0, "max_size": 10, "timeout": 20.0, "reconnect_timeout": 10.0}
+POOL = {
+    "min_size": 0,
+    "max_size": 10,
+    "timeout": 20.0,
+    "reconnect_timeout": 10.0,
+    "max_idle": 60.0,
+}
 
 
 def test_asgi_has_a_pool_and_direct_none(asgi, pooling):

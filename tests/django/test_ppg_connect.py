@@ -18,6 +18,7 @@ from ppg_integrations.providers.local.servers import LocalServers
 from tests.django.project import Project
 from tests.support.doubles.prisma import PrismaDouble
 
+OTHER = "postgresql://u@db.example/d"
 KEYS = ["provider", "pooled", "direct", "env_file", "warnings"]
 
 
@@ -265,3 +266,8 @@ def test_the_provider_verbs_by_manage_py(tmp_path: Path, servers: LocalServers) 
         assert "unset" not in (done.stdout + done.stderr).lower()
         (fourth,) = [each.id for each in double.workspace.connections]
         assert fourth != third
+        # Nor is it in the way of another file.
+        other = project.write("other.env", f"DATABASE_URL={OTHER}\n")
+        done = project.manage("ppg_connect", "show", "--json", "--env-file", "other.env")
+        assert json.loads(done.stdout)["pooled"]["source"] == f"DATABASE_URL in {other}"
+        assert "warning" not in done.stderr

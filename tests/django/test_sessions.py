@@ -140,6 +140,30 @@ def test_a_server_is_told_what_is_missing(project, generated):
     )
 
 
+def test_an_alias_that_is_none(project):
+    seen = python(
+        project,
+        """
+        seen = []
+        for alias in ("nope", None, ["default"]):
+            for enter in (lambda: next(listen("jobs", alias=alias)),
+                          lambda: advisory_lock("x", alias=alias).__enter__(),
+                          lambda: direct_session(alias=alias).__enter__()):
+                try:
+                    enter()
+                except Exception as error:
+                    seen.append([type(error).__name__, error.message, error.hint])
+        result(seen)
+        """,
+    )
+    assert len(seen) == 9
+    for number, (kind, message, hint) in enumerate(seen):
+        alias = ("nope", None, ["default"])[number // 3]
+        assert kind == "ConfigurationError"
+        assert message == f"DATABASES has no alias {alias!r}"
+        assert hint == "It has 'default', 'direct'."
+
+
 def test_a_test_run_has_its_own_database(project, generated):
     project.write(
         "shop/tests.py",

@@ -284,12 +284,17 @@ def test_tests_with_a_database_and_no_url_say_what_to_set(with_tests):
 
 
 def test_an_unknown_test_provider(with_tests):
-    done = with_tests.manage("test", status=1, PPG_TEST_PROVIDER="elsewhere")
-    assert "PPG_TEST_PROVIDER=elsewhere" in done.stderr
+    """In a file that nobody needs for the URLs, too."""
+    file = with_tests.write(".env", "PPG_TEST_PROVIDER=elsewhere\n")
+    done = with_tests.manage("test", status=1)
+    assert f"PPG_TEST_PROVIDER in {file} is 'elsewhere'" in done.stderr
 
 
 def test_the_embedded_provider_needs_no_url(bare):
-    """manage.py test, the same in parallel under pytest, and with --keepdb again."""
+    """manage.py test, the same in parallel under pytest, and with --keepdb again.
+
+    The variable stands in the environment first, then in ``.env``, where it is for test runs alone.
+    """
     from ppg_integrations.providers.local.servers import LocalServers
 
     bare.write("shop/tests/__init__.py", "")
@@ -300,6 +305,9 @@ def test_the_embedded_provider_needs_no_url(bare):
         servers.start()
         local["EXPECTED_PORT"] = str(servers.status().postgres.port)
         assert "Ran 5 tests" in bare.manage("test", "--keepdb", **local).stderr
+        del local["PPG_TEST_PROVIDER"]
+        bare.write(".env", "PPG_TEST_PROVIDER=local\n")
+        assert "CommandError: no database URL" in bare.manage("migrate", status=1).stderr
         again = bare.manage("test", "--keepdb", **local).stderr
         assert "Using existing test database" in again
         assert "Ran 5 tests" in again

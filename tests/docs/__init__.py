@@ -65,6 +65,10 @@ Several fit in one: ``<!-- docs: project=django:neon provider=neon start=empty -
 names ``project``, ``provider`` or ``start`` means a project of just that kind. There is no way to skip a
 block: what cannot run is ``text``.
 
+**Tabs**: what stands below titles on a repository host, one per framework say, becomes tabs on the
+site between ``<!-- tabs: framework -->`` and ``<!-- tabs: end -->`` (docs/conf.py). To the tests
+they are nothing: every tab's blocks are run, from top to bottom.
+
 **Placeholders** in sh and dotenv blocks become real values: ``postgresql://...pooled...``,
 ``postgresql://...direct...`` (of this project; any ``postgres(ql)://`` with those words in it),
 ``NEON_API_KEY=...``, ``PRISMA_SERVICE_TOKEN=...``, ``CASEDEV_API_KEY=...`` (of a server that plays that

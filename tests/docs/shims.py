@@ -241,7 +241,7 @@ def _benchmarks(arguments: list[str]) -> bool:
     sys.path.insert(0, str(ROOT))
     from benchmarks.options import NAMES
 
-    _options(arguments, "benchmarks/__main__.py")
+    _options(arguments, "benchmarks/options.py")
     words = iter(arguments)
     for word in words:
         if word == "--out":

@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from devtools import reference, reference_api, reference_tables, reference_variables
+from devtools import docstrings, reference, reference_api, reference_tables, reference_variables
 from devtools import reference_verbs as verbs
 from ppg_integrations.django.findings import PROBLEMS, TABLE
 from ppg_integrations.problems import TABLE as OF_DOCTOR
@@ -30,8 +30,12 @@ def test_a_page_that_is_not_up_to_date_is_told(monkeypatch, capsys):
 @pytest.mark.parametrize("module", reference_api.MODULES)
 def test_every_public_name_is_there_and_says_what_it_is(module):
     found = importlib.import_module(module)
+    section = API.partition(f"\n## `{module}`\n")[2].partition("\n## ")[0]
     for name in found.__all__:
-        assert f":: {module}.{name}\n" in API, name
+        is_error = isinstance(getattr(found, name), type) and issubclass(
+            getattr(found, name), Exception
+        )
+        assert (f" `{name}`" if is_error else f"\n### `{name}`\n") in section, name
         thing = getattr(found, name)
         assert inspect.getdoc(thing), name
         for member, value in vars(thing).items() if inspect.isclass(thing) else ():
@@ -51,6 +55,58 @@ def test_a_public_name_of_a_module_is_in_all():
             for word in line.partition(" import ")[2].split(",")
         }
         assert imported == {*found.__all__}
+
+
+def test_the_page_of_the_api_needs_no_sphinx():
+    """It is read on repository hosts, too."""
+    assert "eval-rst" not in API
+    assert ":func:" not in API
+    assert "::\n" not in API
+
+
+def test_how_a_thing_is_called():
+    def short(name, *rest, wait=None, **more):
+        """One."""
+
+    def long(
+        first: int, *, second_of_them: str = "default", third_of_them: str | None = None
+    ) -> dict[str, int]:
+        """One."""
+
+    assert reference_api.signature(short, "f") == "f(name, *rest, wait=None, **more)"
+    assert reference_api.signature(long, "f").split("\n") == [
+        "f(",
+        "    first: int,",
+        "    *,",
+        "    second_of_them: str = 'default',",
+        "    third_of_them: str | None = None,",
+        ") -> dict[str, int]",
+    ]
+    assert reference_api.signature(long, "f", brief=True) == (
+        "f(first, *, second_of_them='default', third_of_them=None)"
+    )
+
+
+def test_an_example_in_a_docstring_is_a_block():
+    def documented():
+        """Does *it*, see :func:`os.stat`.
+
+        So::
+
+            with documented():
+
+                pass
+
+        And on.
+
+        Args:
+            none: of them.
+        """
+
+    assert docstrings.prose(documented) == (
+        "Does *it*, see `os.stat`.\n\nSo:\n\n"
+        "```text\nwith documented():\n\n    pass\n```\n\nAnd on."
+    )
 
 
 def test_every_fixture_is_there():
@@ -94,6 +150,7 @@ def test_every_check_and_problem_is_there():
     for name in (*TABLE, *OF_DOCTOR):
         assert f"\n| `{name}` |" in page, name
     assert PROBLEMS.keys() == OF_DOCTOR.keys()
+    assert "| `same-endpoint` | `ppg.W109`; `ppg.I109` on this machine |" in page
 
 
 def keys(document, path=""):

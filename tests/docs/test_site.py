@@ -55,6 +55,45 @@ def test_links_that_lead_out_of_the_folder_lead_to_what_the_site_has(conf, link,
     assert source == [f"See {becomes}."]
 
 
+def test_titles_between_two_comments_become_tabs_also_inside_of_tabs(conf):
+    source = [
+        "## Before\n<!-- tabs: where -->\n### Here\na\n<!-- tabs: how -->\n**One way**\n```sh\n# b\n```\n"
+        "**Other**\n**c** d\n<!-- tabs: end -->\n### There\ne\n<!-- tabs: end -->\n**After**"
+    ]
+    conf["_tabs"](None, "page", source)
+    assert [line for line in source[0].splitlines() if line] == [
+        "## Before",
+        ":::::::::{tab-set}",
+        ":sync-group: where",
+        "::::::::{tab-item} Here",
+        ":sync: here",
+        "a",
+        ":::::::{tab-set}",
+        ":sync-group: how",
+        "::::::{tab-item} One way",
+        ":sync: one-way",
+        *("```sh", "# b", "```"),
+        "::::::",
+        "::::::{tab-item} Other",
+        ":sync: other",
+        "**c** d",
+        *("::::::", ":::::::", "::::::::"),
+        "::::::::{tab-item} There",
+        ":sync: there",
+        "e",
+        *("::::::::", ":::::::::"),
+        "**After**",
+    ]
+
+
+@pytest.mark.parametrize("provider", ["Embedded", "Prisma Postgres", "Neon", "case.dev"])
+@pytest.mark.parametrize("command", ["python manage.py ppg_connect", "flask ppg"])
+def test_the_quickstart_has_each_framework_at_each_provider(provider, command):
+    text = (DOCS / "quickstart.md").read_text(encoding="utf-8")
+    section = text.partition(f"### {provider}\n")[2].partition("\n##")[0]
+    assert len(re.findall(rf"^{command} create --", section, re.MULTILINE)) == 1
+
+
 def test_every_page_on_a_repository_host_leads_somewhere():
     for path in [*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]:
         text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)

@@ -86,8 +86,8 @@ _ASK_FLASK = """
         except Exception as error:
             raise SystemExit(f"{type(error).__name__}: {error}")
 """
-#: One that is long enough to be cut in the middle, and says that it has begun.
-_SLOW_DJANGO = """
+#: Migrations that are long enough to be cut in the middle, and say that they have begun.
+SLOW_DJANGO = """
 import pathlib
 from django.db import migrations
 def begin(apps, editor):
@@ -97,14 +97,14 @@ class Migration(migrations.Migration):
     operations = [
         migrations.RunSQL("CREATE TABLE half (id int)"),
         migrations.RunPython(begin),
-        migrations.RunSQL("SELECT pg_sleep(3)"),
+        migrations.RunSQL("SELECT pg_sleep(2)"),
     ]
 """
-_SLOW_FLASK = """
+SLOW_FLASK = """
 import pathlib
 op.execute("CREATE TABLE half_too (id int)")
 pathlib.Path("begun").touch()
-op.execute("SELECT pg_sleep(3)")
+op.execute("SELECT pg_sleep(2)")
 """
 
 
@@ -115,13 +115,19 @@ def written(stage: Stage) -> None:
     django.write("shop/management/__init__.py", "")
     django.write("shop/management/commands/__init__.py", "")
     django.write("shop/management/commands/ask.py", _ASK_DJANGO)
-    (stage.folder / "app").mkdir(exist_ok=True)
-    app = flask_projects.APP.replace("shop", "app").replace(
-        "    return app", _ASK_FLASK + "\n    return app"
-    )
-    django.write("app/__init__.py", app)
-    django.write("app/models.py", flask_projects.MODELS.replace("shop", "app"))
+    write_flask(flask_projects.Folder(stage.folder), _ASK_FLASK)
     stage.environ |= {"DJANGO_SETTINGS_MODULE": "proj.settings", "FLASK_APP": "app"}
+
+
+def write_flask(folder: flask_projects.Folder, more: str = "") -> None:
+    """A Flask app that is called ``app``.
+
+    Args:
+        more: of its factory.
+    """
+    text = flask_projects.APP.replace("shop", "app")
+    folder.write("app/__init__.py", text.replace("    return app", f"{more}\n    return app"))
+    folder.write("app/models.py", flask_projects.MODELS.replace("shop", "app"))
 
 
 def prepared(stage: Stage) -> None:
@@ -165,12 +171,12 @@ def in_the_middle(stage: Stage, framework: str, *, reset: bool) -> Outcome:
     (stage.folder / "begun").unlink(missing_ok=True)
     if framework == DJANGO:
         slow = stage.folder / "shop/migrations/0002_slow.py"
-        slow.write_text(_SLOW_DJANGO)
+        slow.write_text(SLOW_DJANGO)
         argv, table = (DJANGO, "migrate"), "half"
     else:
         folder = flask_projects.Folder(stage.folder)
         slow = stage.folder / "migrations/versions/two.py"
-        folder.revision("two", _SLOW_FLASK, down="one")
+        folder.revision("two", SLOW_FLASK, down="one")
         argv, table = (FLASK, "db", "upgrade"), "half_too"
     cut = threading.Thread(target=_cut, args=(stage, reset))
     cut.start()

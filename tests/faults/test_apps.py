@@ -11,8 +11,8 @@ from tests.faults.stage import FAULTS
 from tests.flask import projects as flask_projects
 
 #: A process with proxies before both endpoints, which may be told to fail.
-PROXIES = """
-import os, sys, threading, time
+HEAD = """
+import json, os, pathlib, sys, threading, time
 from ppg_integrations import PostgresURL
 from tests.support.tcp_proxy import TCPProxy
 
@@ -33,15 +33,42 @@ def heal():
 def silence(proxy): proxy.mode = "blackhole"
 def reset(proxy): proxy.mode = "reset"
 FAULTS = {"refused": TCPProxy.refuse, "silent": silence, "hangs up": reset}
-"""
 
-RESULT = """
-import json
-print("\\nRESULT " + json.dumps(found))
+def cut():
+    while not pathlib.Path("begun").exists():
+        time.sleep(0.02)
+    direct.cut(reset=True)
+
+def tried(attempt, migrate, ask, afresh):
+    found = {}
+    for fault, spoil in FAULTS.items():
+        spoil(direct)
+        found[f"migrate, {fault}"] = attempt(migrate)
+        found[f"migrate, {fault}"]["request"] = attempt(ask)["text"]
+        heal()
+        afresh()
+        spoil(pooled)
+        found[f"request, {fault}"] = attempt(ask)
+        heal()
+    cutter = threading.Thread(target=cut)
+    cutter.start()
+    found["migrate, in the middle"] = attempt(migrate)
+    found["migrate, in the middle"]["request"] = attempt(ask)["text"]
+    cutter.join()
+    return found
+
+def end(found, left=lambda: 0):
+    def all_left(): return left() or pooled.open + direct.open
+    deadline = time.monotonic() + 5
+    while all_left() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    found["left"] = all_left()
+    for proxy in (pooled, direct):
+        proxy.__exit__(None, None, None)
+    print("\\nRESULT " + json.dumps(found))
 """
 
 DJANGO = """
-import pathlib
 import django
 django.setup()
 from django.core.management import call_command
@@ -66,83 +93,16 @@ def ask():
         cursor.execute("SELECT 1")
     connections.close_all()
 
-def cut():
-    while not pathlib.Path("begun").exists():
-        time.sleep(0.02)
-    direct.cut(reset=True)
-
 threads = set(threading.enumerate())
-found = {}
-for fault, spoil in FAULTS.items():
-    spoil(direct)
-    found[f"migrate, {fault}"] = attempt(migrate)
-    found[f"migrate, {fault}"]["request"] = attempt(ask)["text"]
-    heal()
-    spoil(pooled)
-    found[f"request, {fault}"] = attempt(ask)
-    heal()
-cutter = threading.Thread(target=cut)
-cutter.start()
-found["migrate, in the middle"] = attempt(migrate)
-found["migrate, in the middle"]["request"] = attempt(ask)["text"]
-cutter.join()
+found = tried(attempt, migrate, ask, afresh=lambda: None)
 with connections["default"].cursor() as cursor:
     cursor.execute("SELECT to_regclass('half')::text, to_regclass('shop_item')::text")
     found["half"] = cursor.fetchone()
 connections.close_all()
-deadline = time.monotonic() + 5
-def left():
-    mine = [t.name for t in set(threading.enumerate()) - threads if "(run)" not in t.name]
-    return mine or pooled.open + direct.open
-while left() and time.monotonic() < deadline:
-    time.sleep(0.02)
-found["left"] = left()
-for proxy in (pooled, direct):
-    proxy.__exit__(None, None, None)
+end(found, lambda: [t.name for t in set(threading.enumerate()) - threads if "(run)" not in t.name])
 """
-
-SLOW = """
-import pathlib
-from django.db import migrations
-def begin(apps, editor):
-    pathlib.Path("begun").touch()
-class Migration(migrations.Migration):
-    dependencies = [("shop", "0001_initial")]
-    operations = [
-        migrations.RunSQL("CREATE TABLE half (id int)"),
-        migrations.RunPython(begin),
-        migrations.RunSQL("SELECT pg_sleep(2)"),
-    ]
-"""
-
-
-def result(project, code):
-    """What the code found out, in a process of its own."""
-    script = project.write("script.py", PROXIES + code + RESULT)
-    done = project.run(sys.executable, str(script), PPG_CONNECT_DEADLINE="1")
-    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
-    return json.loads(lines[-1].removeprefix("RESULT "))
-
-
-def test_django_in_one_process(tmp_path, generated):
-    project = Project(tmp_path, generated)
-    project.app("shop", **{"0002_slow": SLOW})
-    found = result(project, DJANGO)
-    assert found.pop("left") == 0
-    assert found.pop("half") == [None, "shop_item"], "each migration is whole or not there"
-    assert all(each["restored"] for each in found.values())
-    assert all(each["text"] for each in found.values()), "each of them fails"
-    assert {each["request"] for name, each in found.items() if "migrate" in name} == {""}
-    for name, each in found.items():
-        assert each["seconds"] < 1 + 4, name
-        if "middle" not in name:
-            variable = "DIRECT_URL" if "migrate" in name else "DATABASE_URL"
-            assert f"is from {variable} in the environment" in each["text"], name
-    assert project.manage("migrate").returncode == 0, "the next one finishes it"
-
 
 FLASK = """
-import pathlib
 from flask_migrate import upgrade
 from sqlalchemy.exc import OperationalError
 from app import create_app, db
@@ -157,62 +117,59 @@ def attempt(call):
         return {"text": "", "seconds": time.monotonic() - began}
 
 def ask(): db.session.execute(db.text("SELECT 1"))
-def cut():
-    while not pathlib.Path("begun").exists():
-        time.sleep(0.02)
-    direct.cut(reset=True)
-
-app = create_app()
-found = {}
-for fault, spoil in FAULTS.items():
-    spoil(direct)
-    found[f"upgrade, {fault}"] = attempt(upgrade)
-    found[f"upgrade, {fault}"]["request"] = attempt(ask)["text"]
-    heal()
+def afresh():
     with app.app_context():
         db.engine.dispose()
-    spoil(pooled)
-    found[f"request, {fault}"] = attempt(ask)
-    heal()
-cutter = threading.Thread(target=cut)
-cutter.start()
-found["upgrade, in the middle"] = attempt(upgrade)
-found["upgrade, in the middle"]["request"] = attempt(ask)["text"]
-cutter.join()
+
+app = create_app()
+found = tried(attempt, upgrade, ask, afresh)
 with app.app_context():
     found["half"] = db.session.execute(db.text("SELECT to_regclass('half_too')::text")).scalar()
     db.session.remove()
-    db.engine.dispose()
-deadline = time.monotonic() + 5
-while pooled.open + direct.open and time.monotonic() < deadline:
-    time.sleep(0.02)
-found["left"] = pooled.open + direct.open
-for proxy in (pooled, direct):
-    proxy.__exit__(None, None, None)
+afresh()
+end(found)
 """
+
+
+def found_out(project, code, *, within):
+    """What the code found out, in a process of its own: each of its attempts fails, and soon.
+
+    Args:
+        within: seconds for each, beside the one for connecting.
+    """
+    script = project.write("script.py", HEAD + code)
+    done = project.run(sys.executable, str(script), PPG_CONNECT_DEADLINE="1")
+    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    found = json.loads(lines[-1].removeprefix("RESULT "))
+    assert found.pop("left") == 0
+    half = found.pop("half")
+    assert len(found) == 7
+    assert all(each["text"] for each in found.values()), "each of them fails"
+    assert {each["request"] for name, each in found.items() if "migrate" in name} == {""}
+    for name, each in found.items():
+        assert each["seconds"] < 1 + within, name
+        if "middle" not in name:
+            variable = "DIRECT_URL" if "migrate" in name else "DATABASE_URL"
+            assert f"is from {variable} in the environment" in each["text"], name
+    return half, found
+
+
+def test_django_in_one_process(tmp_path, generated):
+    project = Project(tmp_path, generated)
+    project.app("shop", **{"0002_slow": apps.SLOW_DJANGO})
+    half, found = found_out(project, DJANGO, within=4)
+    assert half == [None, "shop_item"], "each migration is whole or not there"
+    assert all(each["restored"] for each in found.values())
+    assert project.manage("migrate").returncode == 0, "the next one finishes it"
 
 
 def test_flask_in_one_process(tmp_path, generated):
     project = flask_projects.Project(tmp_path, generated)
-    app = flask_projects.APP.replace("shop", "app")
-    project.write("app/__init__.py", app)
-    project.write("app/models.py", flask_projects.MODELS.replace("shop", "app"))
+    apps.write_flask(project)
     assert project.flask("db", "init", FLASK_APP="app").returncode == 0
-    project.revision(
-        "one",
-        "import pathlib\nop.execute('CREATE TABLE half_too (id int)')\n"
-        "pathlib.Path('begun').touch()\nop.execute('SELECT pg_sleep(2)')",
-    )
-    found = result(project, FLASK)
-    assert found.pop("left") == 0
-    assert found.pop("half") is None
-    assert all(each["text"] for each in found.values())
-    assert {each["request"] for name, each in found.items() if "upgrade" in name} == {""}
-    for name, each in found.items():
-        assert each["seconds"] < 1 + 5, name
-        if "middle" not in name:
-            variable = "DIRECT_URL" if "upgrade" in name else "DATABASE_URL"
-            assert f"is from {variable} in the environment" in each["text"], name
+    project.revision("one", apps.SLOW_FLASK)
+    half, _ = found_out(project, FLASK, within=5)
+    assert half is None
 
 
 def test_the_table_has_the_frameworks():

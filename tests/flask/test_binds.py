@@ -299,7 +299,7 @@ def test_options_without_a_url_are_for_our_bind():
     assert (make_url(found["url"]).database, found["pool_size"], found["max_overflow"]) == (
         "facts",
         1,
-        5,
+        0,
     )
     assert given == {"facts": {"pool_size": 1}}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import pty
 import re
 import secrets
 import subprocess
@@ -30,6 +29,7 @@ from ppg_integrations.providers.local.servers import LocalServers
 from tests.flask.command import FlaskCommand, Said, runner
 from tests.flask.conftest import DIRECT, OTHER, POOLED, Made, urls, write_env
 from tests.flask.projects import Project
+from tests.support import terminal
 from tests.support.doubles.accounts import Accounts
 from tests.support.doubles.neon import NeonDouble
 from tests.support.doubles.prisma import PrismaDouble
@@ -267,6 +267,17 @@ def test_an_option_names_another_file_than_the_one_flask_has_loaded(
     for app in (command.app(), command.app("pass")):
         said = command.ppg("show", "--json", "--env-file", "other.env", app=app)
         assert json.loads(said.out)["pooled"]["url"] == OTHER.replace("secret", "***")
+        assert "warning: " not in said.err
+
+
+def test_a_file_that_is_named_and_that_the_configuration_hides_is_said(
+    command: FlaskCommand, folder: Path
+) -> None:
+    """No variable is in its way that could be unset."""
+    (folder / "other.env").write_text(f"DATABASE_URL={OTHER}\n")
+    said = command.ppg("show", "--env-file", "other.env", app=command.app(DATABASE_URL=POOLED))
+    assert "DATABASE_URL in app.config wins." in said.err
+    assert "`ppg-connect show --env-file other.env`" in said.err
 
 
 def test_what_flask_has_loaded_is_no_reason_to_unset_anything(
@@ -550,9 +561,32 @@ def test_an_app_that_needs_its_database_to_be_loaded_gets_one(
     # A database that is away is none of PPG's configuration.
     gone = command.app(CREATES_TABLES, DATABASE_URL="postgresql://u:s3cret@127.0.0.1:1/d")
     said = command.ppg("doctor", "--json", app=gone, status=1)
-    assert json.loads(said.out)["pooled"]["kind"] == "unreachable"
-    assert said.err.startswith("warning: the app cannot be loaded (OperationalError in ")
-    assert "s3cret" not in said.err
+    document = json.loads(said.out)
+    assert document["pooled"]["kind"] == "unreachable"
+    (problem,) = (each for each in document["problems"] if each["id"] == "app-not-loaded")
+    assert problem["message"].startswith("the app cannot be loaded (OperationalError in ")
+    assert "s3cret" not in said.err + problem["message"]
+
+
+def test_doctor_says_of_an_app_that_cannot_be_loaded(
+    command: FlaskCommand, generated: Generated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gate of a deployment is `doctor --strict`."""
+    app = command.app(f"raise KeyError({SECRET!r})")
+    # With nothing to ask, there is no list to put it into.
+    said = command.ppg("doctor", app=app, status=1)
+    assert said.err.startswith("warning: the app cannot be loaded (KeyError in ")
+    monkeypatch.setenv("DATABASE_URL", generated.pooled.reveal())
+    monkeypatch.setenv("DIRECT_URL", generated.direct.reveal())
+    said = command.ppg("doctor", app=app)
+    assert "warning app-not-loaded: the app cannot be loaded (KeyError in" in said.out
+    assert "no problems" not in said.out
+    assert said.err == ""
+    said = command.ppg("doctor", "--strict", app=app, status=1)
+    assert "s3cret" not in said.out + said.err
+    said = command.ppg("doctor", "--strict", "--json", app=app, status=1)
+    (problem,) = json.loads(said.out)["problems"]
+    assert (problem["id"], problem["severity"]) == ("app-not-loaded", "warning")
 
 
 # -- errors, and how they end -----------------------------------------------------------------------
@@ -619,24 +653,13 @@ def test_a_reader_that_has_gone_is_no_traceback(folder: Path) -> None:
 
 
 def on_a_terminal(project: Project, *arguments: str, **environ: str) -> str:
-    """What the command prints on a pseudo-terminal."""
-    argv = [sys.executable, "-m", "flask", *arguments]
-    pid, descriptor = pty.fork()
-    if pid == 0:
-        os.chdir(project.folder)
-        os.execve(sys.executable, argv, {**project.environ, **environ})
-    output = b""
-    while True:
-        try:
-            data = os.read(descriptor, 4096)
-        except OSError:  # how Linux tells that the other end is closed
-            break
-        if not data:
-            break
-        output += data
-    os.close(descriptor)
-    assert os.waitpid(pid, 0)[1] == 0
-    return output.decode()
+    status, shown = terminal.run(
+        [sys.executable, "-m", "flask", *arguments],
+        folder=project.folder,
+        environ={**project.environ, **environ},
+    )
+    assert status == 0
+    return shown
 
 
 @pytest.mark.once

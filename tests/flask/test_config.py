@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import re
+import sys
 from pathlib import Path
 from urllib.parse import quote
 
@@ -327,6 +328,29 @@ def test_a_blank_driver_is_none():
     assert state_of(DATABASE_URL=POOLED, PPG_DRIVER="").driver == "psycopg"
 
 
+@pytest.mark.parametrize("name", ["asyncpg", "psycopg2"])
+def test_a_driver_that_is_not_installed(name, monkeypatch):
+    monkeypatch.setitem(sys.modules, name, None)
+    for given in ({}, {"argument": name}):
+        app = Flask("shop")
+        app.config.update(DATABASE_URL=POOLED)
+        if not given:
+            app.config["PPG_DRIVER"] = name
+        with pytest.raises(DriverError, match=f"the driver {name} cannot be imported") as caught:
+            PPG(app, driver=given.get("argument"))
+        assert caught.value.message.startswith("PPG_DRIVER in app.config: ") is (not given)
+        assert "pip install" in caught.value.hint
+
+
+@pytest.mark.parametrize("value", ["false", "x", 0])
+def test_an_argument_that_is_neither_on_nor_off(value):
+    app = Flask("shop")
+    app.config.update(DATABASE_URL=POOLED)
+    words = f"the argument serverless is {value!r}, and must be True or False"
+    with pytest.raises(ConfigurationError, match=words):
+        PPG(app, serverless=value)
+
+
 def test_where_only_asyncpg_is_installed_it_is_the_driver(monkeypatch):
     def installed(*, asynchronous=False):
         if asynchronous:
@@ -484,7 +508,8 @@ def test_a_driver_that_does_not_exist_is_named_with_its_source(given, source, mo
 
 
 def test_a_platform_that_is_neither_on_nor_off():
-    with pytest.raises(ConfigurationError, match=r"PPG_SERVERLESS in app\.config is 'maybe'"):
+    words = r"PPG_SERVERLESS in app\.config is 'maybe', and must be 1 or 0"
+    with pytest.raises(ConfigurationError, match=words):
         initialised(DATABASE_URL=POOLED, PPG_SERVERLESS="maybe")
 
 

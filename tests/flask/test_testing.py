@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -344,10 +345,20 @@ def test_roles_and_hosts_that_may_not_create_databases(make_app, generated, serv
     assert left() == []
 
 
-def test_an_unknown_test_provider(monkeypatch):
+def test_an_unknown_test_provider(monkeypatch, make_app, generated, tmp_path):
+    """In the configuration or the file of an app, or in the environment, which none is read for."""
+    file = tmp_path / ".env"
+    file.write_text("PPG_TEST_PROVIDER=elsewhere\n")
+    with testing.test_databases():
+        for place, config in (
+            (r"app\.config", {"PPG_TEST_PROVIDER": "elsewhere"}),
+            (re.escape(str(file)), {"PPG_ENV_FILE": str(file)}),
+        ):
+            with pytest.raises(ConfigurationError, match=rf"_PROVIDER in {place} is 'elsewhere'"):
+                make_app({**urls(generated), **config})
     monkeypatch.setenv("PPG_TEST_PROVIDER", "elsewhere")
     with (
-        pytest.raises(ConfigurationError, match="PPG_TEST_PROVIDER=elsewhere"),
+        pytest.raises(ConfigurationError, match="_PROVIDER in the environment is 'elsewhere'"),
         testing.test_databases(),
     ):
         pass
@@ -554,7 +565,8 @@ def test_the_fixtures_on_the_embedded_servers_need_no_url(pytest_in, folder):
     try:
         local.start()
         port = str(local.status().postgres.port)
-        assert "5 passed" in pytest_in(PPG_TEST_PROVIDER="local", EXPECTED="test_tests", PORT=port)
+        (folder / ".env").write_text("PPG_TEST_PROVIDER=local\n")
+        assert "5 passed" in pytest_in(EXPECTED="test_tests", PORT=port)
         with local.connect() as connection:
             roles = connection.fetch("SELECT rolname FROM pg_roles WHERE rolname LIKE 'tests%'")
             names = connection.fetch("SELECT datname FROM pg_database WHERE datname LIKE 'test%'")

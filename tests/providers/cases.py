@@ -34,12 +34,15 @@ class Case:
 
     Attributes:
         token: the variable of its API token; empty where it has none.
+        unasked: how many connections its API makes unasked when a database is built, which are of
+            no use to anybody and are ended.
         double: its API; None where there is none.
         answer: changes the double's answers on their way out.
     """
 
     name: ClassVar[str]
     token: ClassVar[str] = ""
+    unasked: ClassVar[int] = 0
 
     def __init__(self, servers: LocalServers, stack: ExitStack) -> None:
         self.servers = servers
@@ -81,6 +84,11 @@ class Case:
         assert self.double is not None
         return self.double.count(CHANGES)
 
+    def made(self) -> int:
+        """How many came so far that make something."""
+        assert self.double is not None
+        return self.changes() - self.double.count("DELETE")
+
     def _rewritten(self, response: flask.Response) -> flask.Response:
         if response.is_json:
             response.data = flask.json.dumps(self.answer(response.get_json()))
@@ -90,6 +98,7 @@ class Case:
 class PrismaCase(Case):
     name = "prisma"
     token = "PRISMA_SERVICE_TOKEN"
+    unasked = 1
 
     def start(self, stack: ExitStack) -> None:
         self.double = double = PrismaDouble(self.servers)
@@ -158,6 +167,9 @@ class LocalCase(Case):
 
     def changes(self) -> int:
         return sum(database == self._database for database in self.servers.logins().values())
+
+    def made(self) -> int:
+        return self.changes()
 
 
 CASES: dict[str, type[Case]] = {

@@ -81,9 +81,9 @@ def test_what_generate_remembers_leads_back_to_the_same_project(hosted):
 
 def test_the_intent_is_written_before_each_request_that_makes_something(case):
     seen = []
-    case.provider().generate(case.building(), lambda intent: seen.append((intent, case.changes())))
+    case.provider().generate(case.building(), lambda intent: seen.append((intent, case.made())))
     assert [count for _, count in seen] == list(range(len(seen)))
-    assert case.changes() == len(seen) > 0
+    assert case.made() == len(seen) > 0
     for intent, _ in seen:
         assert isinstance(intent, Intent)
         assert (intent.provider, intent.action) == (case.name, "create")
@@ -91,7 +91,8 @@ def test_the_intent_is_written_before_each_request_that_makes_something(case):
         assert intent.name
         assert all(isinstance(each, str) for pair in intent.ids.items() for each in pair)
     if case.double is not None:
-        assert {each.method for each in case.double.requests} <= {"GET", "POST"}
+        assert {each.method for each in case.double.requests} <= {"GET", "POST", "DELETE"}
+        assert case.double.count("DELETE") == case.unasked
 
 
 def test_where_the_intent_cannot_be_written_nothing_is_made(case):

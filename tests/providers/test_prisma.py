@@ -209,9 +209,29 @@ def test_create_makes_the_project_and_waits_for_its_database(double):
         ("connection", "shop-host-0a1b2c3d"),
     ]
     assert any("to become ready" in text for text in said)
-    spare, used = project.databases[0].connections
+    (used,) = project.databases[0].connections
+    assert made.id == used.id, "and the one that came with the database is ended"
+    assert made.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ({"status": 403}, True),
+        ({"cut": "before"}, True),
+        ({"status": 404, "work": True}, False),
+    ],
+)
+def test_a_connection_that_came_with_a_database_and_cannot_be_ended_is_told(double, fault, told):
+    double.fail("DELETE", "/connections/", **fault)
+    made = provider(double).generate(request("shop", create=True), lambda _: None)
+    assert works(made)
+    *spares, used = double.workspace.connections
     assert made.id == used.id
-    assert f"revoke {spare.id}" in made.notes[0]
+    assert len(spares) == told
+    assert len(made.notes) == told
+    for spare, note in zip(spares, made.notes, strict=True):
+        assert f"revoke {spare.id}" in note
 
 
 def test_create_makes_a_project_with_a_database_of_the_name_that_is_wanted(double):
@@ -278,6 +298,7 @@ def test_a_database_that_gets_ready_too_late_is_found_by_the_next_run(double):
 
 
 def test_a_refused_connection_still_tells_of_the_one_that_a_new_database_has(double):
+    double.fail("DELETE", "/connections/", status=403)
     double.fail("POST", CREATED, status=403)
     with pytest.raises(ProviderError) as caught:
         provider(double).generate(request("shop", create=True), lambda _: None)
@@ -463,7 +484,17 @@ def test_lost_answers_to_new_projects_and_databases_are_found_and_used(double, w
     assert len(double.workspace.databases) == 1
 
 
+def test_a_connection_that_is_refused_leaves_a_new_database_without_any(double):
+    double.fail("POST", CREATED, status=403)
+    with pytest.raises(ProviderError) as caught:
+        provider(double).generate(request("shop", create=True), lambda _: None)
+    assert caught.value.nothing_done, "the end of the other one was answered"
+    assert "revoke" not in caught.value.hint
+    assert double.workspace.connections == []
+
+
 def test_the_connection_of_a_new_database_is_still_told_of_when_ours_is_lost(double):
+    double.fail("DELETE", "/connections/", status=403)
     double.fail("POST", CREATED, cut="before", work=True)
     intents = []
     with pytest.raises(ProviderError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ...errors import ProviderError
 from ..base import Intent
@@ -19,11 +19,15 @@ if TYPE_CHECKING:
     from ..fields import Fields
 
 
+_GONE: Final = 404  #: the status of what does not exist
+
+
 class Place(NamedTuple):
     """A database that is ready.
 
     Attributes:
-        spares: ids of the connections that it came with, where it was made just now.
+        spares: ids of the connections that it came with, where it was made just now, and that could
+            not be ended.
     """
 
     database: Database
@@ -116,16 +120,32 @@ def _make_database(
 
 
 def _made(api: API, data: Fields, project: Project, program: str) -> Place:
-    # The connection that comes with it is not used. Its name cannot be chosen: were the answer
-    # lost, the credential would look like any other.
     spares = tuple(each.text("id") for each in data.maybe_each("connections"))
     database = Database.of(data, project)
     api.answered()  # the next run finds the database, and goes on with it
     try:
-        return Place(places.ready(api, database), spares)
+        ready = places.ready(api, database)
     except ProviderError as error:
         error.also(told(database.title, spares, program))
         raise
+    return Place(ready, tuple(each for each in spares if not _ended(api, each)))
+
+
+def _ended(api: API, spare: str) -> bool:
+    """Ends the connection that a new database came with; False where the API did not say that.
+
+    It is not used: its name cannot be chosen, so that were the answer lost, the credential would
+    look like any other; and its secret would be in memory alone until the database is ready. Nobody
+    else has been shown that secret. It goes before ours is made, of which nothing may come between
+    the answer and the journal.
+    """
+    try:
+        api.delete("connections", spare)
+    except ProviderError as error:
+        return error.status == _GONE
+    finally:
+        api.answered()  # whatever comes next has its own answer
+    return True
 
 
 def told(database: str, spares: Sequence[str], program: str) -> str:

@@ -42,8 +42,9 @@ def _perform(options: dict[str, Any], screen: Screen, registered: state.Register
         options,
         screen,
         program="manage.py ppg_connect",
-        # Settings that call load_dotenv() have put the file's into it, which nobody can unset.
-        environ=loaded.own(os.environ, options.get("env_file") or env_file),
+        # Settings that call load_dotenv() have put the file's into it, which nobody can unset. It
+        # is their own file's also where the verb is about another one.
+        environ=loaded.own(loaded.own(os.environ, env_file), options.get("env_file")),
         env_file=env_file,
         known_pair=registered.pair if registered else None,
         error=registered.error if registered else None,
