@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from tests.support.doubles.base import Fault
 from tests.support.doubles.neon import NeonDouble
 
-from .ratios import shown, spread
+from .ratios import explained, shown, spread
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -111,6 +111,7 @@ def storm(api: NeonDouble, count: int) -> tuple[float, int, int, int]:
             capture_output=True,
             text=True,
             timeout=120,
+            start_new_session=True,
         )
     document = json.loads(done.stdout)
     found = document["found"]
@@ -131,6 +132,7 @@ def tables(result: Result) -> str:
             f"| {count} | {row['asked']} | {row['API calls']} | {row['failed']} "
             f"| {shown(row['time'])} |"
         )
+    lines += ["", explained(result["rounds"])]
     lines += ["", "![Time of many processes at once](benchmarks/boot_storm.svg)"]
     return "\n".join(lines)
 

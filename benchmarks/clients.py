@@ -95,7 +95,13 @@ def load(
     """
     argv = [sys.executable, "-m", "benchmarks.clients", str(port), path, str(clients)]
     argv += [str(seconds), str(warm_up), str(patience)]
-    done = subprocess.run(argv, cwd=_ROOT, stdout=subprocess.PIPE, check=True)
+    done = subprocess.run(
+        argv,
+        cwd=_ROOT,
+        stdout=subprocess.PIPE,
+        check=True,
+        start_new_session=True,  # Ctrl-C is for the benchmark
+    )
     return Found(**json.loads(done.stdout))
 
 

@@ -35,9 +35,9 @@ class Counts:
 
     Attributes:
         connections: that were opened.
-        round_trips: how often a client said something after it had heard something, or first.
-            Somebody who waits for the answer each time, as database drivers do, has waited so
-            often for a whole round trip. The handshakes of TCP are not among them.
+        round_trips: how often a client heard something after it had said something. Somebody who
+            waits for the answer each time, as database drivers do, has waited so often for a whole
+            round trip. A farewell has no answer, and the handshakes of TCP are not among them.
         chunks: that were forwarded, both ways.
     """
 
@@ -79,7 +79,11 @@ def delaying(target: tuple[str, int], seconds: float) -> Iterator[Network]:
     """
     argv = [sys.executable, "-m", "benchmarks.delaying", target[0], str(target[1]), str(seconds)]
     with subprocess.Popen(
-        argv, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        argv,
+        cwd=_ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for the benchmark
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -176,25 +180,25 @@ class _Client(_End):
             self.transport.abort()
 
     def _heard(self) -> None:
-        if self._server.spoke:
-            self._server.spoke = False
-            self._totals.round_trips += 1
+        self._server.is_asked = True
 
 
 class _Server(_End):
     """The end that is connected to.
 
     Attributes:
-        spoke: whether the client's next chunk begins a round trip.
+        is_asked: whether its next chunk ends a round trip.
     """
 
     def __init__(self, client: _Client, seconds: float, totals: _Totals) -> None:
         super().__init__(seconds, totals)
         self.other = client
-        self.spoke = True
+        self.is_asked = False
 
     def _heard(self) -> None:
-        self.spoke = True
+        if self.is_asked:
+            self.is_asked = False
+            self._totals.round_trips += 1
 
 
 async def _serve(host: str, port: int, seconds: float) -> None:

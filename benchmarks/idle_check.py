@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from .delaying import delaying
-from .ratios import against, paired, shown
+from .ratios import against, explained, paired, shown
 from .servers import database
 
 if TYPE_CHECKING:
@@ -161,6 +161,7 @@ def running(
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     text=True,
+                    start_new_session=True,  # Ctrl-C is for the benchmark
                 )
             )
             assert process.stdin is not None
@@ -202,7 +203,11 @@ def tables(result: Result) -> str:
     for framework, found in result["round trips"].items():
         counts = (f"{found[kind]:g}" for kind in (NEVER, ALWAYS, OURS))
         lines.append(f"| {framework} | {' | '.join(counts)} |")
-    lines += ["", "SQLAlchemy's own two beside the query are `BEGIN` and `ROLLBACK`."]
+    lines += [
+        "",
+        "SQLAlchemy's own two beside the query are `BEGIN` and `ROLLBACK`. "
+        + explained(result["rounds"], result["seconds"]),
+    ]
     lines += ["", "![What a test of idle connections leaves](benchmarks/idle_check.svg)"]
     return "\n".join(lines)
 

@@ -125,6 +125,7 @@ def used(each: str, made: Database, folder: Path) -> tuple[float, float]:
         capture_output=True,
         text=True,
         check=True,
+        start_new_session=True,
     )
     started, ended = map(float, done.stdout.split())
     return started, ended
@@ -137,7 +138,11 @@ def summed(found: dict[str, list[tuple[float, float]]]) -> Result:
         medians = {
             each: statistics.median(row[place] for row in rows) for each, rows in found.items()
         }
-        result[word] = {**medians, "added": medians[OURS] - medians[PEER]}
+        result[word] = {
+            **medians,
+            "added": medians[OURS] - medians[PEER],
+            "processes": {each: [row[place] for row in rows] for each, rows in found.items()},
+        }
     return result
 
 
@@ -152,7 +157,8 @@ def tables(result: Result) -> str:
         share = row["added"] / row[PEER]
         goal = f"below {result['goal KiB'] / 1024:g} MiB"
         lines.append(f"| {word} | {row['added']:.0f} KiB | {share:.1%} | {goal} |")
-    lines += ["", "Against the same project with dj-database-url: memory of the process's own."]
+    of = f"of the process's own, the medians of {result['rounds']} processes each"
+    lines += ["", f"Against the same project with dj-database-url: memory {of}."]
     return "\n".join(lines)
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from ppg_integrations import drivers
 
-from .ratios import against, paired, shown
+from .ratios import against, explained, paired, shown
 from .servers import database
 
 if TYPE_CHECKING:
@@ -140,6 +140,7 @@ def seconds(each: str, folder: Path, made: Database, count: int) -> float:
         check=True,
         capture_output=True,
         text=True,
+        start_new_session=True,
     )
     took = time.perf_counter() - started
     with drivers.connect(made.direct) as connection:
@@ -163,7 +164,8 @@ def tables(result: Result) -> str:
             f"| {PLAIN} | 1 | |",
             f"| {OURS} | {shown(found)} | {result['goal']:g} |",
             "",
-            f"The pooler saw {result['pooled transactions']} of their transactions.",
+            f"The pooler saw {result['pooled transactions']} of their transactions. "
+            + explained(result["rounds"]),
             "",
             "![Migrations](benchmarks/migrations.svg)",
         ]

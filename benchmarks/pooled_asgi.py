@@ -70,12 +70,14 @@ def measure(*, quick: bool) -> dict[str, Any]:
         for number in range(rounds):
             for name in names if number % 2 == 0 else reversed(names):
                 _once(made, name, seconds, found[name], kept[name], opened[name])
-                rates[name].append(found[name][-1].rate)
+                # No good answer at all is less than one: ratios need a number.
+                rates[name].append(max(found[name][-1].rate, 0.5 / seconds))
     against = ratios.against(rates, BASE)
     return {
         "clients": CLIENTS,
         "workers": WORKERS,
         "rounds": rounds,
+        "seconds": seconds,
         "configurations": {
             name: {
                 "throughput": against[name],
@@ -121,7 +123,8 @@ def tables(result: dict[str, Any]) -> str:
     """One table, in which the first row is what the others are compared with."""
     head = (
         f"uvicorn with {result['workers']} workers, {result['clients']} clients, a view of one"
-        " query. Throughput and latency are ratios to the first row."
+        " query. Throughput and latency are ratios to the first row. "
+        + ratios.explained(result["rounds"], result["seconds"])
     )
     columns = (
         "throughput | median latency | 99th percentile | connections | logins for 100 requests"

@@ -8,19 +8,23 @@ round measures each way in turn, the next round in the opposite order, and ratio
 round.
 
 Through a pooler it needs one that keeps track (PgBouncer 1.21 or later; ``PPG_PGBOUNCER`` names
-one). Where the machine's does not, only the figures on direct are taken, and the table says so.
+one). Where the machine's does not, only the figures on direct are taken; the table says so, and
+does not replace that of the page.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
-from typing import TYPE_CHECKING
+import signal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from .preparing import DEFAULT, PREPARED, TABLE, UNITS, WORKS
-from .ratios import shown
+from .ratios import explained, shown
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from matplotlib.figure import Figure
 
     from .suite import Result
@@ -34,7 +38,7 @@ def measure(*, quick: bool) -> Result:
     from .servers import database
 
     rounds, scale = (2, 0.1) if quick else (15, 1.0)
-    found: Result = {}
+    found: Result = {"rounds": rounds}
     with database() as made:
         with drivers.connect(made.direct) as connection:
             connection.execute(TABLE)
@@ -45,10 +49,40 @@ def measure(*, quick: bool) -> Result:
         for route, url in urls.items():
             found[route] = {}
             for family, work in WORKS.items():
-                spawn = multiprocessing.get_context("spawn")
-                with ProcessPoolExecutor(1, mp_context=spawn) as process:
-                    found[route][family] = process.submit(work, url, rounds, scale).result()
+                found[route][family] = apart(work, url, rounds, scale)
     return found
+
+
+def apart(work: Callable[..., Any], *arguments: object) -> Any:
+    """What `work` gives, in a process of its own, which ends with this call."""
+    spawn = multiprocessing.get_context("spawn")
+    here, there = spawn.Pipe(duplex=False)
+    process = spawn.Process(target=_send, args=(there, work, *arguments))
+    process.start()
+    there.close()
+    try:
+        with here:
+            found = here.recv()
+        process.join()
+        return found
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _send(there: Connection, work: Callable[..., Any], *arguments: object) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the benchmark
+    there.send(work(*arguments))
+
+
+def unfit(result: Result) -> str:
+    """Why the page keeps what it has; empty if it does not."""
+    if "pooled" in result:
+        return ""
+    return (
+        f"{result['pooler']} keeps no track of prepared statements, and the page's table is through"
+        " one that does: name a PgBouncer of 1.21 or later in PPG_PGBOUNCER"
+    )
 
 
 def tables(result: Result) -> str:
@@ -67,7 +101,7 @@ def tables(result: Result) -> str:
                     cells = " | ".join(shown(found[kind][way]) for kind in UNITS)
                     lines.append(f"| {family} | {way} | {cells} |")
         text.append("\n".join(lines))
-    return "\n\n".join(text)
+    return "\n\n".join([*text, explained(result["rounds"])])
 
 
 def charts(result: Result) -> dict[str, Figure]:

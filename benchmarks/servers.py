@@ -30,6 +30,9 @@ INSERT INTO item SELECT id, 'item ' || id, 0 FROM generate_series(1, 100) id;
 """
 
 
+_PLAIN = {"sslmode": "disable"}
+
+
 @dataclass(frozen=True)
 class Database:
     """A database with its table, and a role that owns both."""
@@ -42,6 +45,10 @@ class Database:
     def target(self) -> tuple[str, int]:
         """Host and port of the pooler, for a proxy in front of it."""
         return str(self.pooled.host), self.pooled.port or 0
+
+    def plain(self) -> Database:
+        """The same without TLS on the way to the pooler, which has to allow it."""
+        return Database(self.servers, self.pooled.replace(params=_PLAIN), self.direct)
 
     def through(self, port: int) -> Database:
         """The same with the pooled URL behind a proxy on that port."""
@@ -64,8 +71,7 @@ def database(
     *,
     max_clients: int = 500,
     pool_size: int = 20,
-    max_connections: int = 100,
-    reserved: int = 3,
+    direct: int | None = None,
     **settings: object,
 ) -> Iterator[Database]:
     """Starts the servers in a folder of their own; both are gone afterwards.
@@ -74,20 +80,16 @@ def database(
         max_clients: that the pooler takes (``max_client_conn``). The next one is refused, with
             "no more connections allowed".
         pool_size: connections of the pooler to PostgreSQL, for this role and database.
-        max_connections: that PostgreSQL takes, those of the pooler and the reserved ones included.
-        reserved: of them, those that only a superuser gets. The role gets the rest; the next one
-            is refused, with "remaining connection slots are reserved".
+        direct: connections to PostgreSQL that the role has beside those of the pooler, once it has
+            them all; any number by default. The next one is refused, with "too many connections
+            for role". (A limit of the server would count the pooler's own logins, too.)
         settings: more lines for pgbouncer.ini, such as ``query_wait_timeout=10``.
     """
     with tempfile.TemporaryDirectory(prefix="ppg-benchmark-") as folder:
         Path(folder).chmod(0o711)  # an account that root drops to has to get through
         servers = LocalServers(
             Path(folder, "app/.ppg/local"),
-            settings={
-                **UNSAFE_AND_FAST,
-                "max_connections": str(max_connections),
-                "superuser_reserved_connections": str(reserved),
-            },
+            settings={**UNSAFE_AND_FAST, "max_connections": "100"},
             pool=Pool(
                 "transaction",
                 pool_size,
@@ -102,6 +104,10 @@ def database(
             made = servers.generate(NAME, database=NAME)
             with drivers.connect(made.direct) as connection:
                 connection.execute(TABLE)
+            if direct is not None:
+                with servers.connect() as admin:
+                    limit = pool_size + direct
+                    admin.execute(f'ALTER ROLE "{made.direct.user}" CONNECTION LIMIT {limit}')
             yield Database(servers, made.pooled, made.direct)
         finally:
             servers.erase()

@@ -26,7 +26,11 @@ from .sources import ASGI, DJANGO_MODELS, DJANGO_SETTINGS, DJANGO_URLS, FLASK_AP
 OURS = "ppg-integrations"
 #: The fastest that the settings of an expert get: what nobody can beat by settings alone.
 EXPERT = "expert"
-NAIVE = "naive"
+#: A login in each request.
+NAIVE = "naive: a connection a request"
+#: The line of the README of whatever the framework's users take.
+README = {"Django": "dj-database-url", "Flask": "Flask-SQLAlchemy"}
+CHECKED = "expert, checked"
 
 
 @dataclass(frozen=True)
@@ -53,12 +57,14 @@ class Configuration:
         env_file: the URLs stand in ``.env``, as this package's README has them; in the
             environment otherwise.
         only: the servers that it is documented for; empty for every one.
+        swapped: by mistake each URL stands where the other should.
     """
 
     framework: str
     settings: str
     env_file: bool = False
     only: tuple[str, ...] = ()
+    swapped: bool = False
 
     def site(self, folder: Path, pooled: PostgresURL, direct: PostgresURL, extra: str = "") -> Site:
         """Writes the project.
@@ -67,6 +73,8 @@ class Configuration:
             folder: its own, which exists.
             extra: more lines of settings, after those of the configuration.
         """
+        if self.swapped:
+            pooled, direct = direct, pooled
         urls = {"DATABASE_URL": pooled.reveal(), "DIRECT_URL": direct.reveal()}
         env_file = folder / ".env"
         if self.env_file:
@@ -98,19 +106,38 @@ class Configuration:
         return site
 
 
-_GEVENT = ("gunicorn gevent",)
+_GTHREAD, _GEVENT = ("gunicorn gthread",), ("gunicorn gevent",)
+_POOL = """
+import dj_database_url
+DATABASES = {{"default": dj_database_url.config()}}
+DATABASES["default"].setdefault("OPTIONS", {{}})["pool"] = {}
+"""
+_EXPERT = """
+import dj_database_url
+DATABASES = {
+    "default": dj_database_url.config(conn_max_age=None, disable_server_side_cursors=True),
+    "direct": dj_database_url.config(env="DIRECT_URL"),
+}
+DATABASES["default"]["OPTIONS"]["prepare_threshold"] = None
+"""
+_OURS = """
+from ppg_integrations.django import databases
+INSTALLED_APPS = ["ppg_integrations.django", *INSTALLED_APPS]
+DATABASES = databases(env_file=BASE_DIR / ".env")
+"""
 
 DJANGO: dict[str, Configuration] = {
-    # https://github.com/jazzband/dj-database-url#usage: config() of DATABASE_URL, with nothing
-    # else; connections are not kept then, as Django's documentation of CONN_MAX_AGE says.
+    # Django's default, CONN_MAX_AGE=0, which a URL without more gives. The line is that of
+    # https://django-environ.readthedocs.io/en/latest/quickstart.html#usage
     NAIVE: Configuration(
         "Django",
         """
-        import dj_database_url
-        DATABASES = {"default": dj_database_url.config()}
+        import environ
+        env = environ.Env()
+        DATABASES = {"default": env.db()}
         """,
     ),
-    # The same page's example in full.
+    # https://github.com/jazzband/dj-database-url#usage
     "dj-database-url": Configuration(
         "Django",
         """
@@ -120,23 +147,11 @@ DJANGO: dict[str, Configuration] = {
         }
         """,
     ),
-    # https://django-environ.readthedocs.io/en/latest/quickstart.html#usage
-    "django-environ": Configuration(
-        "Django",
-        """
-        import environ
-        env = environ.Env()
-        DATABASES = {"default": env.db()}
-        """,
-    ),
-    # https://docs.djangoproject.com/en/5.2/ref/databases/#connection-pool
-    "native pool": Configuration(
-        "Django",
-        """
-        import dj_database_url
-        DATABASES = {"default": dj_database_url.config()}
-        DATABASES["default"].setdefault("OPTIONS", {})["pool"] = True
-        """,
+    # https://docs.djangoproject.com/en/5.2/ref/databases/#connection-pool: four connections
+    "native pool": Configuration("Django", _POOL.format(True)),
+    # The same for those who count their threads.
+    "native pool of 8": Configuration(
+        "Django", _POOL.format({"min_size": 8, "max_size": 8}), only=_GTHREAD
     ),
     # https://github.com/altairbow/django-db-connection-pool#postgresql
     "django-db-connection-pool": Configuration(
@@ -167,19 +182,11 @@ DJANGO: dict[str, Configuration] = {
     ),
     # Whoever knows PgBouncer in transaction mode, and wants nothing but speed: connections are
     # kept for ever, nothing is checked, nothing is left to a session. Migrations go by --database.
-    EXPERT: Configuration(
-        "Django",
-        """
-        import dj_database_url
-        DATABASES = {
-            "default": dj_database_url.config(conn_max_age=None, disable_server_side_cursors=True),
-            "direct": dj_database_url.config(env="DIRECT_URL"),
-        }
-        DATABASES["default"]["OPTIONS"]["prepare_threshold"] = None
-        """,
-    ),
+    EXPERT: Configuration("Django", _EXPERT),
+    # The same under the server of django-db-geventpool: what the server is worth, without a pool.
+    "expert, gevent": Configuration("Django", _EXPERT, only=_GEVENT),
     # Whoever knows as well that poolers restart.
-    "expert, checked": Configuration(
+    CHECKED: Configuration(
         "Django",
         """
         import dj_database_url
@@ -193,20 +200,13 @@ DJANGO: dict[str, Configuration] = {
         """,
     ),
     # README.md
-    OURS: Configuration(
-        "Django",
-        """
-        from ppg_integrations.django import databases
-        INSTALLED_APPS = ["ppg_integrations.django", *INSTALLED_APPS]
-        DATABASES = databases(env_file=BASE_DIR / ".env")
-        """,
-        env_file=True,
-    ),
+    OURS: Configuration("Django", _OURS, env_file=True),
 }
 
 FLASK: dict[str, Configuration] = {
-    # What serverless guides say, https://neon.com/docs/guides/sqlalchemy among them: the pooler
-    # keeps connections, so do not.
+    # What guides to poolers advise: https://github.com/orgs/supabase/discussions/27071 and
+    # https://pablomarti.dev/sqlalchemy-pgbouncer/ among them. The pooler keeps connections, so do
+    # not.
     NAIVE: Configuration(
         "Flask",
         """
@@ -222,8 +222,8 @@ FLASK: dict[str, Configuration] = {
         app.config["SQLALCHEMY_DATABASE_URI"] = URI
         """,
     ),
-    # As for Django: nothing but speed, and no prepared statements, which psycopg would make after
-    # five executions and the pooler's next server not know.
+    # As for Django: nothing but speed, a connection for each thread, and no prepared statements,
+    # which psycopg would make after five executions and the pooler's next server not know.
     EXPERT: Configuration(
         "Flask",
         """
@@ -237,7 +237,7 @@ FLASK: dict[str, Configuration] = {
         """,
     ),
     # https://docs.sqlalchemy.org/en/20/core/pooling.html#disconnect-handling-pessimistic
-    "expert, checked": Configuration(
+    CHECKED: Configuration(
         "Flask",
         """
         app.config["SQLALCHEMY_DATABASE_URI"] = URI
@@ -268,11 +268,9 @@ FRAMEWORKS = {"Django": DJANGO, "Flask": FLASK}
 #: there: https://docs.djangoproject.com/en/5.2/ref/databases/#persistent-connections. The ways to
 #: keep some are Django's pool, and pools like it.
 ASGI_DJANGO: dict[str, Configuration] = {
-    **{
-        name: DJANGO[name]
-        for name in (NAIVE, "django-environ", "native pool", "django-db-connection-pool")
-    },
-    # The pool bounded by what the plan has for one process, and of one size.
+    **{name: DJANGO[name] for name in (NAIVE, "native pool", "django-db-connection-pool")},
+    # The pool of one size, half of the clients that ask at once: more are not faster, as
+    # ``pooled_asgi`` shows.
     EXPERT: Configuration(
         "Django",
         """

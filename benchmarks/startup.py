@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 
 from tests.support.doubles.neon import NeonDouble
 
-from .ratios import against, paired, shown
+from .ratios import against, explained, paired, shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +43,7 @@ URLS = {"DATABASE_URL": URL, "DIRECT_URL": URL.replace("pooled.", "")}
 PEER = "dj-database-url"
 OURS = "ppg-integrations"
 CACHED = "ppg-integrations, cached answer of an API"
-#: What stands in the settings, as each one's README has it: an import and a value.
+#: What stands in the settings: an import and a value. Options of a README cost nothing here.
 SETTINGS = {
     PEER: ("import dj_database_url", "{'default': dj_database_url.config()}"),
     "dj-database-url, both URLs": (
@@ -156,6 +156,7 @@ def process(code: str, environ: Mapping[str, str], folder: str) -> str:
         capture_output=True,
         text=True,
         check=True,
+        start_new_session=True,
     ).stdout
 
 
@@ -171,6 +172,7 @@ def tables(result: Result) -> str:
         places = (shown(result[place][name]) for place in ("interpreter", "settings", "setup"))
         goal = f"{GOALS[name]:g}" if name in GOALS else ""
         lines.append(f"| {name} | {' | '.join(places)} | {goal} |")
+    lines += ["", explained(result["rounds"]["interpreter"])]
     lines += ["", "![Start-up against dj-database-url](benchmarks/startup.svg)"]
     return "\n".join(lines)
 

@@ -9,6 +9,9 @@ A benchmark is a module of this package with
 ``charts(result) -> dict[str, Figure]``
     the pictures, by name. Made with :mod:`benchmarks.charts`.
 
+``unfit(result) -> str``
+    if there is one: why the page keeps its figures, and these do not replace them; or nothing.
+
 Its docstring says in the first line what it measures, and then how. Adding its name to
 :data:`benchmarks.options.NAMES` is the whole change.
 """

@@ -6,13 +6,15 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 
 from benchmarks.clients import load
-from benchmarks.delaying import delaying
+from benchmarks.delay import trips
+from benchmarks.delaying import Counts, delaying
 
 pytestmark = pytest.mark.once
 
@@ -78,7 +80,7 @@ def test_what_gives_no_answer_has_failed():
 
 def _echo(listener: socket.socket) -> None:
     connection, _ = listener.accept()
-    with connection:
+    with connection, suppress(ConnectionError):  # what nobody hears any more
         while data := connection.recv(65536):
             connection.sendall(data)
 
@@ -106,5 +108,18 @@ def test_a_network_is_late_both_ways_keeps_the_order_and_counts_what_was_waited_
                 while len(heard) < len(text):
                     heard += client.recv(65536)
                 assert heard == text
+                before = network.counts()
+                client.sendall(b"farewell")
             thread.join(5)
             assert not thread.is_alive()  # the other end has heard of the end
+            assert network.counts().since(before).round_trips == 0  # nobody waited
+
+
+def test_round_trips_are_those_of_a_request_like_most(port):
+    extra = iter([0, 10, 10, 27, 30, 40, 40, 50, 50, 60])
+
+    class Scripted:
+        def counts(self) -> Counts:
+            return Counts(0, next(extra), 0)
+
+    assert trips(Scripted(), SimpleNamespace(port=port), "/") == 10
