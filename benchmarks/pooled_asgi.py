@@ -59,7 +59,7 @@ CONFIGURATIONS: dict[str, Configuration] = {
 
 def measure(*, quick: bool) -> dict[str, Any]:
     """Throughput, latency, connections and logins of each."""
-    rounds, seconds = (1, 0.5) if quick else (5, 1.5)
+    rounds, seconds = (1, 0.5) if quick else (7, 1.0)
     names = [BASE, "native pool of 4", OURS] if quick else [*CONFIGURATIONS]
     rates: dict[str, list[float]] = {name: [] for name in names}
     found: dict[str, list[Found]] = {name: [] for name in names}

@@ -51,6 +51,16 @@ class Served(TestServed):
             found += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
         return found * 1024
 
+    def worked(self) -> int:
+        """Processor time of all its processes, in ticks of the kernel's clock."""
+        found = 0
+        for pid in self.processes():
+            fields = (
+                Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+            )
+            found += int(fields[11]) + int(fields[12])
+        return found
+
 
 @contextmanager
 def serving(
@@ -94,6 +104,8 @@ def together(
         deadline = time.monotonic() + seconds
         for served in running.values():
             _wait(served, deadline)
+        for served in running.values():
+            _settle(served, deadline)
         yield running
     finally:
         for served in running.values():
@@ -138,3 +150,15 @@ def _wait(served: Served, deadline: float) -> None:
         except OSError:
             assert time.monotonic() < deadline, served.site.log.read_text()
             time.sleep(0.05)
+
+
+def _settle(served: Served, deadline: float) -> None:
+    """Until all its workers have imported the app: the first one answers while others still do.
+
+    Clients that keep their connections would stay with that one.
+    """
+    before = -1
+    while (now := served.worked()) != before:
+        assert time.monotonic() < deadline, "its workers never come to rest"
+        before = now
+        time.sleep(0.3)

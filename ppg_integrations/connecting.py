@@ -12,17 +12,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from .failures import address, condense, redact
-from .refusals import (
-    FULL,
-    RETIRED,
-    TRANSIENT,
-    explained,
-    failure_of,
-    passes,
-    reached,
-    text_of,
-)
+from .contact import reached
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -30,16 +20,6 @@ if TYPE_CHECKING:
     from .resting import Given
     from .urls import PostgresURL
     from .waiting import Line
-
-__all__ = [
-    "TRANSIENT",
-    "explained",
-    "failure_of",
-    "limit",
-    "passes",
-    "patiently",
-    "reached",
-]
 
 T = TypeVar("T")
 
@@ -61,22 +41,32 @@ _told: Final[dict[tuple[str, int], float]] = {}
 class _RefusedError(Exception):
     """What the driver raised, on its way to :func:`patiently`: tenacity keeps it from raising."""
 
-    def __init__(self, error: Exception, url: PostgresURL, reason: str, took: float) -> None:
-        """`reason` is of the driver alone, on one line; `took` is seconds."""
+    def __init__(self, error: Exception, url: PostgresURL, source: str, took: float) -> None:
+        """Adds to the driver's error what to do next.
+
+        Args:
+            error: the driver's.
+            url: that it was about.
+            source: of the URL, in words.
+            took: seconds.
+        """
+        # With all their words, which connections that open do without.
+        from . import failures, refusals
+
         super().__init__()
         self.error = error
         self.url = url
-        self.reason = reason
         self.took = took
-        self.failure = failure_of(error)
-
-    @property
-    def passes(self) -> bool:
-        return passes(self.failure, self.url)
-
-    @property
-    def is_full(self) -> bool:
-        return self.failure is not None and self.failure.code == FULL
+        said = failures.redact(refusals.text_of(error), url).partition("\n")[0]
+        #: Of the driver alone, on one line.
+        self.reason = failures.condense(said) or type(error).__name__
+        failure = refusals.failure_of(error)
+        self.passes = refusals.passes(failure, url)
+        code = failure.code if failure is not None else ""
+        self.is_full = code == refusals.FULL
+        #: Whether the server does not know the credential, or does not any more.
+        self.is_retired = code in refusals.RETIRED
+        refusals.explained(error, url, source, failure)
 
 
 def patiently(
@@ -179,16 +169,12 @@ def _attempt(
         try:
             connection = connect(url, left)
         except errors as error:
-            reason = (
-                condense(redact(text_of(error), url).partition("\n")[0]) or type(error).__name__
-            )
-            fault = _RefusedError(error, url, reason, time.monotonic() - began)
-            explained(error, url, source, failure := fault.failure)
+            fault = _RefusedError(error, url, source, time.monotonic() - began)
         else:
             reached(url)
             return connection
         moved = False
-        if failure is not None and failure.code in RETIRED and not last:
+        if fault.is_retired and not last:
             before, (url, source) = url, where()
             moved = last = url != before
         if not moved:
@@ -262,6 +248,8 @@ def _tell(refused: _RefusedError, until: float) -> None:
     if _told.get(place, 0.0) > now:
         return
     _told[place] = until
+    from .failures import address
+
     _log.warning(
         "%s is not ready (%s); trying again for %.0f s",
         address(refused.url),

@@ -29,7 +29,7 @@ __all__ = ["Connection", "connect", "driver"]
 #: libpq takes anything less for 2
 _LEAST_CONNECT_TIMEOUT: Final = 2
 
-#: What passes by itself (:data:`.connecting.TRANSIENT`), and for how many seconds it is waited for:
+#: What passes by itself (:data:`.refusals.TRANSIENT`), and for how many seconds it is waited for:
 #: a database that wakes or restarts says so. One that hangs up may be waking, or no database; a
 #: full server may have a slot in a moment, and whoever asks is to hear soon that it has none.
 PATIENCE: Final = {

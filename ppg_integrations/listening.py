@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from . import arguments, connecting, liveness
+from . import arguments, liveness, refusals
 from .errors import ConfigurationError, ConnectError, PPGError
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ _LONGEST_PAUSE: Final = 30.0
 #: Bytes of a name: https://www.postgresql.org/docs/current/sql-notify.html
 _NAME: Final = 63
 
-#: What ends a server's or a network's absence: :data:`.connecting.TRANSIENT` and these, where there
+#: What ends a server's or a network's absence: :data:`.refusals.TRANSIENT` and these, where there
 #: was a connection before.
 _AWAY: Final = {"refused", "no-socket", "timeout", "no-route", "unknown-host"}
-_ABSENT: Final = connecting.TRANSIENT | _AWAY
+_ABSENT: Final = refusals.TRANSIENT | _AWAY
 
 
 class Notification(NamedTuple):
@@ -290,7 +290,7 @@ class _Listener:
     def _passes(self, error: BaseException) -> bool:
         if isinstance(error, ConnectError):
             return True
-        failure = connecting.failure_of(error)
+        failure = refusals.failure_of(error)
         known = failure is None or failure.code in _ABSENT
         return isinstance(error, self._opener.errors) and known
 

@@ -54,7 +54,7 @@ def has_news(fileno: int, seconds: float = 0.0) -> bool:
 
 
 class Watch:
-    """:func:`has_news` of one connection that is asked about again and again.
+    """:func:`needs_test` of one connection that is asked about again and again.
 
     Attributes:
         fileno: of its socket. Another connection may get the same number: it needs another watch.
@@ -69,8 +69,10 @@ class Watch:
         if self._poll is not None:
             self._poll.register(fileno, _NEWS)
 
-    def has_news(self) -> bool:
-        """Never waits."""
+    def needs_test(self, last_used: float, window: float) -> bool:
+        """As the function of that name."""
+        if time.monotonic() - last_used >= window:
+            return True
         return has_news(self.fileno) if self._poll is None else bool(self._poll.poll(0))
 
 

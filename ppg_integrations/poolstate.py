@@ -7,7 +7,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
-from . import connecting, liveness, next_steps
+from . import contact, liveness, next_steps, refusals
 from .errors import PPGError
 from .failures import FAILURES, address, condense
 
@@ -110,7 +110,7 @@ class PoolState:
     def opened(self, connection: Any, pair: ConnectionPair) -> None:
         self.failure, self.refusal, self._opening = "", None, None
         self._opened[connection] = (pair, time.monotonic())
-        connecting.reached(self._half(pair) or pair.pooled)
+        contact.reached(self._half(pair) or pair.pooled)
 
     def failed(self, error: Exception, pair: ConnectionPair | None) -> None:
         """It was not; what is written to its text is what is known beyond it."""
@@ -121,10 +121,10 @@ class PoolState:
             self.refusal = error.with_traceback(None) if isinstance(error, PPGError) else None
             self.refused = 0.0
             return
-        failure = connecting.failure_of(error)
-        connecting.explained(error, url, self._source(pair), failure)
+        failure = refusals.failure_of(error)
+        refusals.explained(error, url, self._source(pair), failure)
         self.failure = condense(str(error))
-        stays = failure is not None and not connecting.passes(failure, url)
+        stays = failure is not None and not refusals.passes(failure, url)
         once = not self._endpoint.settings.connect_deadline
         self.refused = 0.0 if stays else time.monotonic()
         self.refusal = copy(error).with_traceback(None) if stays or once else None

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from . import hosts, next_steps
+from .contact import was_reached
 from .failures import FAILURES, address, explain, redact
 
 if TYPE_CHECKING:
@@ -44,9 +45,6 @@ _BY_TEXT: Final = (
 )
 _ROWS: Final = {row.code: row for row in FAILURES}
 
-#: Where this process has connected to; a set of small tuples, one for each endpoint.
-_reached: Final[set[tuple[str, int]]] = set()
-
 
 def failure_of(error: BaseException) -> Failure | None:
     """What is known of a driver's error at connect."""
@@ -65,15 +63,10 @@ def passes(failure: Failure | None, url: PostgresURL) -> bool:
     if failure is None:
         return False
     if failure.code in _RESTART:
-        return (url.host, url.port) in _reached
+        return was_reached(url)
     if failure.code == _ASLEEP:
         return hosts.classify(url.host, url.port).provider in _SLEEPERS
     return failure.code in TRANSIENT
-
-
-def reached(url: PostgresURL) -> None:
-    """Notes that a connection was opened there: from now on a refusal is a restart."""
-    _reached.add((url.host, url.port))
 
 
 def explained(error: Exception, url: PostgresURL, source: str, failure: Failure | None) -> Any:

@@ -49,7 +49,11 @@ class Resting:
             is_asked: whether another process has asked for a connection since the last call.
         """
         self._is_asked = is_asked
-        self._given: dict[int, Given] = {}
+        # With the reference to the owner: one that only the owner has is not called when both are
+        # collected together, https://docs.python.org/3/library/weakref.html.
+        self._given: dict[int, Known] = {}
+        #: Held by who takes a connection out of its owner's hands, and by an owner who lost it.
+        self.leaving = threading.Lock()
         self._lock = threading.Lock()
         self._tidying: threading.Thread | None = None
 
@@ -63,7 +67,7 @@ class Resting:
 
     def rest(self, known: Known) -> None:
         """A connection is not needed until :meth:`resumed`, and others may have it."""
-        self._given[known[0]] = known[1]
+        self._given[known.number] = known
         if self._tidying is None and len(self._given) > 1:
             self._tidy()
 
@@ -75,7 +79,7 @@ class Resting:
         """The one that has rested for the shortest time."""
         while self._given:
             with suppress(KeyError):  # resumed by its own thread
-                given = self._given.popitem()[1]
+                given = self._given.popitem()[1].given
                 if given.is_open:
                     return given
         return None
@@ -84,7 +88,7 @@ class Resting:
         """Closes the one that has rested longest."""
         while self._given:
             with suppress(StopIteration, KeyError, RuntimeError):  # resumed by its own thread
-                given = self._given.pop(next(iter(self._given)))
+                given = self._given.pop(next(iter(self._given))).given
                 if given.is_open:
                     given.close()
                     return
@@ -100,10 +104,14 @@ class Resting:
     def _trim(self) -> None:
         """Of a process whose threads have all become idle."""
         quiet = 0
-        while quiet < _QUIET:
-            time.sleep(_TICK)
-            quiet = 0 if len(self._given) > 1 else quiet + 1
-            # The last one stays: it is what lets a process serve by itself.
-            if not quiet and self._is_asked():
-                self.close_one()
-        self._tidying = None
+        try:
+            while quiet < _QUIET:
+                time.sleep(_TICK)
+                quiet = 0 if len(self._given) > 1 else quiet + 1
+                # The last one stays: it is what lets a process serve by itself.
+                if not quiet and self._is_asked():
+                    self.close_one()
+        finally:
+            self._tidying = None
+        if len(self._given) > 1:  # one was told just now that there is a thread
+            self._tidy()

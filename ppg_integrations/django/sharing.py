@@ -33,10 +33,11 @@ class _Passed:
         used: when it was used last, by :func:`time.monotonic`.
     """
 
-    __slots__ = ("_owner", "close_at", "connection", "isolation_level", "url", "used")
+    __slots__ = ("_line", "_owner", "close_at", "connection", "isolation_level", "url", "used")
 
-    def __init__(self, wrapper: Any, url: PostgresURL) -> None:
+    def __init__(self, wrapper: Any, url: PostgresURL, line: waiting.Line) -> None:
         self._owner = ref(wrapper)
+        self._line = line
         self.connection = wrapper.connection
         self.url = url
         self.close_at = wrapper.close_at
@@ -52,9 +53,10 @@ class _Passed:
 
     def leave(self) -> None:
         """Leaves its owner, who may not have noticed yet that it is another one's."""
-        owner = self._owner()
-        if owner is not None and owner.connection is self.connection:
-            owner.connection = None
+        with self._line.resting.leaving:  # its owner is not to have another one before that
+            owner = self._owner()
+            if owner is not None and owner.connection is self.connection:
+                owner.connection = None
 
     def serves(self, url: PostgresURL | None, window: float) -> bool:
         """Whether it leads to `url`, and is as good as one that is opened now."""
@@ -117,26 +119,34 @@ class Sharing:
         passed.close()
         return None
 
+    def return_taken(self) -> None:
+        """What was taken, and no attempt came to use, goes to the next one who waits."""
+        passed, self._taken = self._taken, None
+        if passed is not None and not (self._line is not None and self._line.passed_on(passed)):
+            passed.close()
+
     # ------------------------------------------------------------ giving
 
-    def end(self, url: PostgresURL, own: Callable[[], None]) -> None:
+    def end(self, url: PostgresURL, own: Callable[[], None], is_used: Callable[[], bool]) -> None:
         """At the beginning and at the end of each request.
 
         Args:
             url: that the connection was opened for.
             own: what the wrapper's class does then.
+            is_used: whether somebody may go on with the connection without asking for it again.
         """
         wrapper, line = self._wrapper, self._line
         if self.rests:
             self.resume()
         elif line is not None and wrapper.connection is not None:
-            if not line.is_calm():
+            is_free = not is_used()
+            if is_free and not line.is_calm() and self._may_leave():
                 if line.is_wanted():
                     wrapper.close()
-                elif line.has_waiting and self._may_leave() and self._passed_on(url):
+                elif line.has_waiting and self._passed_on(url):
                     return
             own()
-            if wrapper.connection is not None and wrapper.autocommit:
+            if is_free and wrapper.connection is not None and wrapper.autocommit:
                 self._rest(line, url)
             return
         own()
@@ -144,7 +154,7 @@ class Sharing:
     def _rest(self, line: waiting.Line, url: PostgresURL) -> None:
         known, own = self._known, self._own
         if known is None or own is None or own.connection is not self._wrapper.connection:
-            self._own = own = _Passed(self._wrapper, url)
+            self._own = own = _Passed(self._wrapper, url, line)
             self._known = known = line.resting.known(self, own)
         else:
             own.url = url
@@ -160,12 +170,13 @@ class Sharing:
             assert self._known is not None
             if not self._line.resting.resumed(self._known):
                 self._known = self._own = None
-                self._left()  # it is another one's by now, or closed
+                with self._line.resting.leaving:
+                    self._wrapper.connection = None  # it is another one's by now, or closed
+                self._left()
 
     def _left(self) -> None:
-        """The wrapper has no connection any more, as after ``close()``."""
-        self._wrapper.connection = None
-        self._wrapper.run_on_commit = []
+        """Its class forgets what it knew of the connection that it has no more."""
+        self._wrapper.close()  # of none
 
     def _may_leave(self) -> bool:
         """Whether nothing of this thread's is left in the connection."""
@@ -183,7 +194,7 @@ class Sharing:
     def _passed_on(self, url: PostgresURL) -> bool:
         wrapper, line = self._wrapper, self._line
         assert line is not None
-        passed = _Passed(wrapper, url)
+        passed = _Passed(wrapper, url, line)
         wrapper.connection = None  # the other thread may use it at once
         if line.passed_on(passed):
             self._left()

@@ -108,6 +108,8 @@ class Upkeep:
             )
         except _LaterError as error:
             later = error.error
+        finally:
+            sharing.return_taken()
         if later is not None:
             raise later
         self._opened = self._leads_to
@@ -184,7 +186,17 @@ class Upkeep:
         if opened is None or self._wrapper.connection is None:
             self._class_rest()
         else:
-            self._sharing.end(opened.url, self._class_rest)
+            self._sharing.end(opened.url, self._class_rest, self._is_used)
+
+    def _is_used(self) -> bool:
+        """By other threads, or by whoever has a cursor of it."""
+        cursors = self._cursors
+        for each in cursors:
+            cursor = each()
+            if cursor is not None and not cursor.closed:
+                return True
+        cursors.clear()
+        return bool(self._wrapper.allow_thread_sharing)
 
     def _close(self) -> None:
         self._sharing.resume()  # if it rested, another thread may have it by now
@@ -247,8 +259,7 @@ class Upkeep:
             return False
         if self._watch is None or self._watch.fileno != fileno:
             self._watch = liveness.Watch(fileno)
-        idle = time.monotonic() - self._last_used
-        if idle < self._settings.alive_window and not self._watch.has_news():
+        if not self._watch.needs_test(self._last_used, self._settings.alive_window):
             return True
         try:
             with liveness.limited(fileno):

@@ -13,7 +13,7 @@ import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 from sqlalchemy import NullPool, QueuePool, StaticPool, event
 from sqlalchemy.exc import DisconnectionError, InvalidatePoolError
@@ -35,13 +35,14 @@ if TYPE_CHECKING:
     from ppg_integrations.urls import PostgresURL
 
 #: In the pool's record of a connection: the pair that it was opened with, when that was, that it
-#: leaves the pool after this use, when it came back from its last one, and what stands for it
-#: where it rests.
+#: leaves the pool after this use, when it came back from its last one, what stands for it where it
+#: rests, and what looks at its socket.
 _PAIR: Final = "ppg.pair"
 _OPENED: Final = "ppg.opened"
 _ONCE: Final = "ppg.once"
 _USED: Final = "ppg.used"
 _KNOWN: Final = "ppg.known"
+_WATCH: Final = "ppg.watch"
 
 _log: Final = logging.getLogger("ppg_integrations")
 
@@ -49,16 +50,21 @@ _log: Final = logging.getLogger("ppg_integrations")
 class Checkouts:
     """Of one engine. Its threads share it."""
 
-    def __init__(self, engine: Engine, endpoint: Endpoint, *, tests: bool) -> None:
+    def __init__(self, engine: Engine, endpoint: Endpoint, *, tests: bool, trims: bool) -> None:
         """Watches nothing yet.
 
         Args:
             engine: whose pool it is.
             endpoint: that its connections are opened for.
             tests: whether to test what was idle.
+            trims: whether others may have closed what is idle.
         """
+        self._engine = ref(engine)
+        self._listens = False
+        self._starting = threading.Lock()
         self._endpoint = endpoint
         self._dialect = engine.dialect
+        self._is_asyncpg = engine.dialect.driver == "asyncpg"
         self._errors = loops.errors(engine.dialect)
         self._tests = tests
         #: The pair as it was a moment ago, and when it was looked at.
@@ -68,13 +74,26 @@ class Checkouts:
         self._died = 0.0
         self._line: waiting.Line | None = None
         #: Whether its pool may keep more of them than an idle process should.
-        self._trims = isinstance(engine.pool, QueuePool)
+        self._trims = trims and isinstance(engine.pool, QueuePool)
 
     def line(self, url: PostgresURL) -> waiting.Line:
         """Where to wait for a connection, when there is no free slot."""
         if self._line is None:
-            self._line = waiting.Line(url.host, url.port, pools=True)
+            with self._starting:
+                if self._line is None:
+                    self._line = waiting.Line(url.host, url.port, pools=True)
         return self._line
+
+    def _listen(self) -> None:
+        """Has :meth:`back` called after the user's own listeners, who still use what comes back.
+
+        At the first checkout: what comes back has been out before.
+        """
+        with self._starting:
+            engine = self._engine()
+            if not self._listens and engine is not None:
+                event.listen(engine.pool, "checkin", self.back)
+                self._listens = True
 
     def opened(self, record: ConnectionPoolEntry, pair: ConnectionPair, *, kept: bool) -> None:
         """Notes what the pool is to know of a connection.
@@ -97,6 +116,8 @@ class Checkouts:
         Raises:
             DisconnectionError: for the pool, which closes it and opens another one in its place.
         """
+        if not self._listens:
+            self._listen()
         info = record.info
         if _ONCE in info:
             return
@@ -159,13 +180,16 @@ class Checkouts:
 
     def closes(self, _connection: object, record: ConnectionPoolEntry) -> None:
         """The pool closes it: it may be one of those that most likely died with another."""
+        known: Known | None = record.info.pop(_KNOWN, None)
+        if known is not None:
+            self._resumed(known)  # nobody else is to close it now, nor to remember it
         if record.info.get(_OPENED, math.inf) < self._died:
             self._end(record)
 
     def _end(self, record: ConnectionPoolEntry) -> None:
         """Ends a connection at once where closing it waits for the server: asyncpg, two seconds."""
         driver = record.driver_connection
-        if self._dialect.driver == "asyncpg" and driver is not None:
+        if self._is_asyncpg and driver is not None:
             with suppress(RuntimeError):  # the event loop that opened it is closed
                 driver.terminate()
 
@@ -193,15 +217,15 @@ class Checkouts:
         window, driver = self._endpoint.settings.alive_window, record.driver_connection
         assert driver is not None
         try:
-            if self._dialect.driver == "asyncpg":
+            if self._is_asyncpg:
                 if driver.is_closed():
                     return False
                 if loops.needs_test(driver, used, window):
                     loops.ping(driver)
-            elif liveness.needs_test(fileno := driver.fileno(), used, window):
+            elif self._watch(record.info, driver.fileno()).needs_test(used, window):
                 connection = record.dbapi_connection
                 assert connection is not None
-                with liveness.limited(fileno):
+                with liveness.limited(driver.fileno()):
                     self._dialect.do_ping(connection)
         except self._errors:
             return False
@@ -210,12 +234,19 @@ class Checkouts:
             return False
         return True
 
+    @staticmethod
+    def _watch(info: dict[str, Any], fileno: int) -> liveness.Watch:
+        found: liveness.Watch | None = info.get(_WATCH)
+        if found is None or found.fileno != fileno:
+            found = info[_WATCH] = liveness.Watch(fileno)
+        return found
+
 
 class _OfOne(Checkouts):
     """Of a pool that gives its one connection to everybody: it is looked at when nobody has it."""
 
-    def __init__(self, engine: Engine, endpoint: Endpoint, *, tests: bool) -> None:
-        super().__init__(engine, endpoint, tests=tests)
+    def __init__(self, engine: Engine, endpoint: Endpoint, *, tests: bool, trims: bool) -> None:
+        super().__init__(engine, endpoint, tests=tests, trims=trims)
         self._lock = threading.Lock()
         # Not counted: the pool tells of one return, however many have it.
         self._users: WeakSet[PoolProxiedConnection] = WeakSet()
@@ -230,19 +261,17 @@ class _OfOne(Checkouts):
             super().out(connection, record, proxy)
 
 
-def watch(engine: Engine, endpoint: Endpoint, *, tests: bool) -> Checkouts:
+def watch(engine: Engine, endpoint: Endpoint, *, tests: bool, trims: bool) -> Checkouts:
     """Watches the pool of an engine that is being made.
 
     Args:
-        engine, endpoint, tests: as for :class:`Checkouts`.
+        engine, endpoint, tests, trims: as for :class:`Checkouts`.
     """
     kind = _OfOne if isinstance(engine.pool, StaticPool) else Checkouts
-    found = kind(engine, endpoint, tests=tests)
+    found = kind(engine, endpoint, tests=tests, trims=trims)
     if not isinstance(engine.pool, NullPool):  # which keeps nothing
         event.listen(engine.pool, "checkout", found.out)
-        event.listen(engine.pool, "checkin", found.back)
-        if engine.dialect.driver == "asyncpg":
-            event.listen(engine.pool, "close", found.closes)
+        event.listen(engine.pool, "close", found.closes)
     return found
 
 

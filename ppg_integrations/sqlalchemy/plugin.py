@@ -68,6 +68,8 @@ class Plugin(CreateEnginePlugin):
         self._endpoint = endpoint
         # Who says whether to ping, or makes the pool, tests as he likes.
         self._tests = "pool_pre_ping" not in kwargs and kwargs.get("pool") is None
+        # A ping that finds one that was given up would empty the pool.
+        self._trims = kwargs.get("pool") is None and not kwargs.get("pool_pre_ping")
         self._given = frozenset(kwargs.get("connect_args") or ())
 
     def update_url(self, url: URL) -> URL:
@@ -84,7 +86,7 @@ class Plugin(CreateEnginePlugin):
             # It hides its password itself. Who makes another engine from it, such as an env.py,
             # gets what was there: asyncpg takes a plain text only.
             engine.url = engine.url.set(password="".join(password))
-        found = checkouts.watch(engine, self._endpoint, tests=self._tests)
+        found = checkouts.watch(engine, self._endpoint, tests=self._tests, trims=self._trims)
         opener = _Opener(engine, self._endpoint, self._given, found)
         event.listen(engine, "do_connect", opener.open)
         _engines.add(engine)
@@ -162,15 +164,19 @@ class _Opener:
             return self._connect(dialect, record, url, left, given)
 
         shared = not (self._endpoint.direct or self._endpoint.is_diverted())
-        return connecting.patiently(
-            connect,
-            where,
-            errors=self._errors,
-            deadline=self._endpoint.settings.connect_deadline,
-            sleep=loops.sleep if dialect.is_async else time.sleep,
-            line=self._watched.line(self._pair().pooled) if shared else None,
-            take=taken.append,  # type: ignore[arg-type]
-        )
+        try:
+            return connecting.patiently(
+                connect,
+                where,
+                errors=self._errors,
+                deadline=self._endpoint.settings.connect_deadline,
+                sleep=loops.sleep if dialect.is_async else time.sleep,
+                line=self._watched.line(self._pair().pooled) if shared else None,
+                take=taken.append,  # type: ignore[arg-type]
+            )
+        finally:
+            for passed in taken:  # that no attempt came to use
+                passed.close()
 
     def _pair(self) -> ConnectionPair:
         """The pair before the connection is opened: if it changes meanwhile, that is noticed."""

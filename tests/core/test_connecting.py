@@ -16,9 +16,10 @@ import psycopg
 import psycopg2
 import pytest
 
-from ppg_integrations import connecting, refusals
-from ppg_integrations.connecting import failure_of, limit, passes, patiently
+from ppg_integrations import connecting, contact, refusals
+from ppg_integrations.connecting import limit, patiently
 from ppg_integrations.providers.base import Generated
+from ppg_integrations.refusals import failure_of, passes
 from ppg_integrations.urls import PostgresURL
 from tests.support.refusing import Refusing
 
@@ -30,7 +31,7 @@ NEON = PostgresURL.parse("postgresql://ada:opensesame@ep-a-b-1.eu-central-1.aws.
 @pytest.fixture(autouse=True)
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """What other tests have connected to, or have been told of, counts for none of these."""
-    monkeypatch.setattr(refusals, "_reached", set())
+    monkeypatch.setattr(contact, "_reached", set())
     monkeypatch.setattr(connecting, "_told", {})
 
 

@@ -7,7 +7,7 @@ import re
 import psycopg
 import pytest
 
-from ppg_integrations import connecting, drivers, hosts, next_steps
+from ppg_integrations import drivers, hosts, next_steps, refusals
 from ppg_integrations.errors import ConnectError
 from ppg_integrations.failures import FAILURES, condense, explain, redact
 from ppg_integrations.urls import PostgresURL
@@ -171,8 +171,8 @@ def test_nobody_waits_for_what_does_not_pass():
     """Of the texts of providers that say no for good, none is one that is tried again."""
     for text, code in TEXTS:
         if code in ("quota", "disabled", "too-many-endpoints", "ip-not-allowed", "no-endpoint"):
-            assert explain(text).code not in connecting.TRANSIENT
-    assert set(drivers.PATIENCE) == connecting.TRANSIENT
+            assert explain(text).code not in refusals.TRANSIENT
+    assert set(drivers.PATIENCE) == refusals.TRANSIENT
 
 
 PROVIDERS = {
@@ -237,7 +237,7 @@ def test_both_ways_to_connect_say_it(monkeypatch):
     with pytest.raises(ConnectError) as caught:
         drivers.connect(url)
     assert "Generate new connection string" in caught.value.hint
-    error = connecting.explained(psycopg.OperationalError(text), url, "DATABASE_URL", explain(text))
+    error = refusals.explained(psycopg.OperationalError(text), url, "DATABASE_URL", explain(text))
     assert str(error).endswith(caught.value.hint)
 
 

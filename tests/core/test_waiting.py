@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
@@ -165,6 +166,41 @@ def test_what_has_no_owner_any_more_is_forgotten() -> None:
     made.rest(known)
     del owner
     assert len(made) == 0
+
+
+def test_it_is_forgotten_with_an_owner_who_is_in_a_cycle() -> None:
+    """As a wrapper and what keeps it up, or a record and its pool."""
+    made, owner = Resting(lambda: False), Owner()
+    known = made.known(owner, Connection())
+    vars(owner).update(itself=owner, known=known)
+    made.rest(known)
+    del owner, known
+    gc.collect()
+    assert len(made) == 0
+
+
+def test_what_rests_while_nobody_looks_after_it_is_looked_after_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Told at the very moment when the thread ends, or when that has failed."""
+    made, owner = Resting(lambda: True), Owner()
+    began: list[str] = []
+    monkeypatch.setattr(resting, "begun", lambda thread: began.append(thread.name))
+    monkeypatch.setattr(resting, "_TICK", 0.0)
+    made._tidying = threading.current_thread()
+    for _ in range(2):
+        made.rest(made.known(owner, Connection()))
+    assert began == []
+    monkeypatch.setattr(resting, "_QUIET", 0)
+    made._trim()
+    assert began == ["ppg-waiting"]
+
+    monkeypatch.setattr(resting, "_QUIET", 2)
+    monkeypatch.setattr(Connection, "close", lambda _: 1 / 0)
+    made._tidying = threading.current_thread()
+    with pytest.raises(ZeroDivisionError):
+        made._trim()
+    assert made._tidying is None
 
 
 def test_time_ends_every_wait() -> None:

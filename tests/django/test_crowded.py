@@ -145,6 +145,149 @@ def test_its_owner_leaves_it_alone_from_the_first_moment(crowded, use):
     assert found == [True, False, False]
 
 
+def test_its_owner_waits_until_it_has_left(crowded):
+    """Else what takes it away from him could meet the one that he has got meanwhile."""
+    found = run(
+        crowded,
+        """
+        request()
+        wrapper = connections["default"]
+        raw = wrapper.connection
+        (line,) = waiting._lines.values()
+        taken = line.resting.take()
+        done = []
+        def use():
+            wrapper.ensure_connection()
+            done.append(wrapper.connection is not raw)
+        wrapper.inc_thread_sharing()
+        with line.resting.leaving:
+            thread = threading.Thread(target=use)
+            thread.start()
+            thread.join(0.2)
+            before = list(done)
+        thread.join()
+        taken.leave()
+        result([before, done, wrapper.connection is None])
+        connections.close_all()
+        raw.close()
+        """,
+    )
+    assert found == [[], [True], False]
+
+
+def test_what_somebody_may_go_on_with_rests_for_nobody(crowded):
+    """With a cursor that is open, by another thread that shares the wrapper, in a transaction."""
+    found = run(
+        crowded,
+        """
+        (lines, states) = waiting._lines, []
+        def state():
+            signals.request_finished.send(sender=None)
+            (line,) = lines.values()
+            states.append(len(line.resting))
+            signals.request_started.send(sender=None)
+        wrapper = connections["default"]
+        wrapper.ensure_connection()
+        state()
+        cursor = wrapper.cursor()
+        state()
+        cursor.close()
+        state()
+        wrapper.inc_thread_sharing()
+        state()
+        wrapper.dec_thread_sharing()
+        (line,) = lines.values()
+        line.is_wanted = lambda: True
+        line.is_calm = lambda: False
+        raw = wrapper.connection
+        with wrapper.cursor() as cursor:
+            cursor.execute("BEGIN")
+        signals.request_finished.send(sender=None)
+        states.append(raw.closed)
+        signals.request_started.send(sender=None)
+        with wrapper.cursor() as cursor:
+            cursor.execute("ROLLBACK")
+        signals.request_finished.send(sender=None)
+        states.append(raw.closed)
+        result(states)
+        connections.close_all()
+        """,
+    )
+    assert found == [1, 0, 1, 0, False, True]
+
+
+def test_the_class_is_told_that_the_connection_has_gone(crowded):
+    """An ENGINE may note in the wrapper what its connection is set to: django-tenants does."""
+    found = run(
+        crowded,
+        """
+        closed = []
+        own_close = DatabaseWrapper.close
+        def closing(self):
+            closed.append(self.connection is None)
+            own_close(self)
+        DatabaseWrapper.close = closing
+        request()
+        (line,) = waiting._lines.values()
+        taken = line.resting.take()
+        connections["default"].ensure_connection()
+        result(closed)
+        connections.close_all()
+        taken.close()
+        """,
+    )
+    assert found == [True]
+
+
+def test_one_that_was_taken_and_not_used_is_not_kept(crowded):
+    found = run(
+        crowded,
+        """
+        from django.core.exceptions import ImproperlyConfigured
+        idle = Idle()
+        (line,) = waiting._lines.values()
+        line.refused()
+        (raw,) = [each.given.connection for each in line.resting._given.values()]
+        wrapper = connections["default"]
+        def wrong(self):
+            raise ImproperlyConfigured
+        own_parameters = DatabaseWrapper.get_connection_params
+        DatabaseWrapper.get_connection_params = wrong
+        try:
+            wrapper.ensure_connection()
+        except ImproperlyConfigured:
+            result(raw.closed)
+        DatabaseWrapper.get_connection_params = own_parameters
+        idle.over.set()
+        idle.join()
+        """,
+    )
+    assert found is True
+
+
+def test_a_thread_that_ends_leaves_no_connection(crowded):
+    found = run(
+        crowded,
+        """
+        import gc, warnings, weakref
+        warnings.simplefilter("ignore")  # psycopg tells of connections that nobody has closed
+        left = []
+        def work():
+            request()
+            left.append(weakref.ref(connections["default"].connection))
+        for _ in range(3):
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+        del thread
+        gc.collect()
+        (line,) = waiting._lines.values()
+        result([len(line.resting), [each() is None for each in left]])
+        """,
+    )
+    assert found == [0, [True, True, True]]
+
+
 @pytest.mark.parametrize("harm", ["idle.close()", "time.sleep(0.3)", "idle.execute('BEGIN')"])
 def test_what_is_no_good_is_not_taken_over(crowded, harm):
     """Closed, idle for longer than ``PPG_ALIVE_WINDOW``, or with a transaction left in it."""

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import time
 from collections.abc import Iterator
+from weakref import WeakSet, ref
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, NullPool, StaticPool, event, text
 
+from ppg_integrations import waiting
 from ppg_integrations.connect_settings import ConnectSettings
 from ppg_integrations.endpoint import Endpoint
 from ppg_integrations.providers.base import Generated
 from ppg_integrations.providers.local.servers import LocalServers
+from ppg_integrations.sqlalchemy.checkouts import Checkouts
 from ppg_integrations.sqlalchemy.engines import async_engine, engine
+from ppg_integrations.waiting import Line
 from tests.support.poolers import pooler
 
 from .conftest import ASYNC, SYNC, endpoint_of
@@ -28,6 +34,12 @@ def crowded(
     with pooler(servers, max_client_conn=2) as made:
         settings = ConnectSettings(connect_deadline=8)
         yield endpoint_of(made.url(generated.pooled), settings=settings)
+
+
+@pytest.fixture
+def roomy(generated: Generated) -> Endpoint:
+    """Through a pooler that has slots."""
+    return endpoint_of(generated.pooled)
 
 
 @pytest.mark.parametrize("driver", SYNC)
@@ -89,6 +101,105 @@ def test_an_idle_pool_gives_slots_up(crowded: Endpoint, driver: str) -> None:
     with idle.connect() as kept, idle.connect() as opened:
         assert [each.scalar(text("SELECT 4")) for each in (kept, opened)] == [4, 4]
     idle.dispose()
+
+
+def used(made: Engine) -> None:
+    """Three connections at once, and given back."""
+    opened = [made.connect() for _ in range(3)]
+    for each in opened:
+        each.scalar(text("SELECT 1"))
+    for each in opened:
+        each.close()
+
+
+def resting() -> list[int]:
+    """Of each engine's pool."""
+    return [len(each.resting) for each in waiting._lines_alive if each._pools]
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without what other tests have left."""
+    monkeypatch.setattr(waiting, "_lines_alive", WeakSet())
+
+
+def test_what_the_pool_closes_rests_no_more(alone: None, roomy: Endpoint) -> None:
+    made = engine(roomy, driver="psycopg", options={"pool_recycle": 0})
+    for _ in range(3):
+        used(made)
+        time.sleep(0.01)
+    assert resting() == [3]
+    made.dispose()
+    assert resting() == [0]
+
+
+@pytest.mark.parametrize(
+    "options", [{"pool_pre_ping": True}, {"poolclass": StaticPool}, {"poolclass": NullPool}]
+)
+def test_pools_of_other_ways_give_nothing_up(
+    alone: None, roomy: Endpoint, options: dict[str, object]
+) -> None:
+    """A ping that meets a connection that was given up would have the whole pool closed."""
+    made = engine(roomy, driver="psycopg", options=options)
+    used(made)
+    assert resting() == [0]
+    made.dispose()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_engine_that_is_forgotten_keeps_nothing(alone: None, roomy: Endpoint) -> None:
+    known: list[ref[object]] = []
+
+    def make() -> None:
+        made = engine(roomy, driver="psycopg", options={})
+        used(made)
+        with made.connect() as connection:
+            known.append(ref(connection.connection.driver_connection))
+
+    make()
+    gc.collect()
+    assert [each() for each in known] == [None]
+
+
+def test_listeners_of_the_user_still_have_what_comes_back(alone: None, roomy: Endpoint) -> None:
+    made = engine(roomy, driver="psycopg", options={})
+    seen: list[list[int]] = []
+
+    @event.listens_for(made, "checkin")
+    def reset(_connection: object, _record: object) -> None:
+        seen.append(resting())
+
+    with made.connect() as connection:
+        connection.scalar(text("SELECT 1"))
+    assert seen == [[0]]
+    assert resting() == [1]
+    made.dispose()
+
+
+def test_an_engine_has_one_line(roomy: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = engine(roomy, driver="psycopg", options={})
+    begin = Line.__init__
+
+    def slow(self: Line, host: str, port: int, *, pools: bool = False) -> None:
+        time.sleep(0.02)
+        begin(self, host, port, pools=pools)
+
+    monkeypatch.setattr(Line, "__init__", slow)
+    watched = Checkouts(made, roomy, tests=True, trims=True)
+    url, barrier = roomy.current.pair.pooled, threading.Barrier(3)
+    found: list[Line] = []
+
+    def work() -> None:
+        barrier.wait()
+        found.append(watched.line(url))
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({id(each) for each in found}) == 1
 
 
 def test_connections_in_use_are_given_up_by_nobody(crowded: Endpoint) -> None:
