@@ -78,7 +78,7 @@ _STEPS = (
 
 def measure(*, quick: bool) -> Result:
     """See the module."""
-    count, rounds = (20, 2) if quick else (200, 8)
+    count, rounds = (20, 2) if quick else (200, 20)
     with database() as made, tempfile.TemporaryDirectory(prefix="ppg-bench-") as name:
         folder = Path(name)
         write(folder, count)

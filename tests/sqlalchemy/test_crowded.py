@@ -123,6 +123,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "_lines_alive", WeakSet())
 
 
+@pytest.mark.once
 def test_what_the_pool_closes_rests_no_more(alone: None, roomy: Endpoint) -> None:
     made = engine(roomy, driver="psycopg", options={"pool_recycle": 0})
     for _ in range(3):
@@ -177,6 +178,7 @@ def test_listeners_of_the_user_still_have_what_comes_back(alone: None, roomy: En
     made.dispose()
 
 
+@pytest.mark.once
 def test_an_engine_has_one_line(roomy: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     made = engine(roomy, driver="psycopg", options={})
     begin = Line.__init__
