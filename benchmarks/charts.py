@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 OURS = "#0072b2"
 OTHERS = (
     *("#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999"),
-    *("#882255", "#ddcc77", "#332288"),
+    *("#882255", "#ddcc77", "#332288", "#44aa99", "#aa4499", "#117733"),
 )
 
 
@@ -66,16 +66,23 @@ def bars(
     """
     names = [*dict.fromkeys(name for group in groups.values() for name in group)]
     paint = colours(names, ours)
-    height = 0.8 / len(names)
-    figure = Figure(figsize=(7.5, 1.1 + len(groups) * (0.25 + 0.24 * len(names))), layout="tight")
+    # A bar is 1 high, and so is the gap between two groups.
+    places: dict[tuple[str, str], int] = {}
+    ticks: list[float] = []
+    for left, group in groups.items():
+        first = len(places) + len(ticks)
+        shown = [name for name in names if name in group]
+        places |= {(left, name): first + number for number, name in enumerate(shown)}
+        ticks.append(first + (len(shown) - 1) / 2)
+    figure = Figure(figsize=(7.5, 1.1 + 0.24 * (len(places) + len(groups))), layout="tight")
     axes = figure.subplots()
-    for place, name in enumerate(names):
-        rows = [(row, group[name]) for row, group in enumerate(groups.values()) if name in group]
+    for name in names:
+        rows = [(places[key, name], group[name]) for key, group in groups.items() if name in group]
         middle = [found["median"] for _, found in rows]
         axes.barh(
-            [row + (place - (len(names) - 1) / 2) * height for row, _ in rows],
+            [place for place, _ in rows],
             middle,
-            height * 0.9,
+            0.9,
             color=paint[name],
             label=name,
             xerr=[
@@ -84,7 +91,7 @@ def bars(
             ],
             error_kw={"elinewidth": 1, "ecolor": "#333333"},
         )
-    axes.set_yticks(range(len(groups)), [*groups])
+    axes.set_yticks(ticks, [*groups])
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(label)
